@@ -1,0 +1,1 @@
+"""Against the real servers: RabbitMQ and PostgreSQL."""
