@@ -1,0 +1,381 @@
+"""What the accounts service is asked to do, what happens there, and what can be read from it."""
+
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from shared.contracts.base import Message, command, event, read, view
+from shared.contracts.types import (
+    AccountId,
+    Address,
+    CardNumber,
+    Channel,
+    Comment,
+    CompanyNumber,
+    ControlAccountNumber,
+    CostCentre,
+    Country,
+    Cursor,
+    Email,
+    EmbossedName,
+    EmployeeId,
+    Items,
+    Limit,
+    Name,
+    NewControlAccountNumber,
+    Note,
+    Phone,
+    Postcode,
+    UniversalNumber,
+)
+
+AT_ONCE = timedelta(minutes=1)
+ONE_DAY = timedelta(days=1)
+
+
+class Level(StrEnum):
+    """Where a control account stands in a company's structure."""
+
+    MASTER = "master"
+    INTERMEDIATE = "intermediate"
+    BASIC = "basic"
+
+
+class Product(StrEnum):
+    """The kinds of card account (ACC-20)."""
+
+    CORPORATE_GREEN = "corporate_green"
+    CORPORATE_GOLD = "corporate_gold"
+    CORPORATE_PLATINUM = "corporate_platinum"
+    COBRANDED_CORPORATE = "cobranded_corporate"
+    CORPORATE_PURCHASING = "corporate_purchasing"
+    BUSINESS_TRAVEL_ACCOUNT = "business_travel_account"
+
+
+class AccountStatus(StrEnum):
+    """The state of a card account (API, *Values*)."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class PaymentStatus(StrEnum):
+    """Whether an account is paid up, or how long its oldest debt is overdue (ACC-21)."""
+
+    CURRENT = "current"
+    PAST_DUE_30 = "past_due_30"
+    PAST_DUE_60 = "past_due_60"
+    PAST_DUE_90 = "past_due_90"
+    PAST_DUE_120 = "past_due_120"
+
+
+class CancelReason(StrEnum):
+    """Why an account is cancelled (ACC-10)."""
+
+    NOT_NEEDED = "not_needed"
+    EMPLOYMENT_ENDED = "employment_ended"
+    DEATH = "death"
+    FRAUD = "fraud"
+    DORMANT = "dormant"
+    OTHER = "other"
+
+
+class HoldOrigin(StrEnum):
+    """Who put a hold on an account, from the lowest to the highest authority (Part 2 no. 10)."""
+
+    HOLDER = "holder"
+    PROGRAMME_ADMINISTRATOR = "programme_administrator"
+    ISSUER = "issuer"
+    SYSTEM = "system"
+
+
+# Commands
+
+
+@command(
+    "accounts", route="/control-accounts", function="control-accounts.open", service_time=AT_ONCE
+)
+class OpenControlAccount(Message):
+    """Add a control account to a company's structure (PRG-01); the issuer does this."""
+
+    number: NewControlAccountNumber
+    name: Name
+    level: Level
+    parent: ControlAccountNumber | None = None
+    company_name: Name | None = None
+    company_number: Annotated[CompanyNumber, Note("only on a master control account")] | None = None
+    contact: Name | None = None
+
+
+@command("accounts", route="/accounts", function="accounts.open", service_time=ONE_DAY)
+class OpenAccount(Message):
+    """Open a card account under a basic control account; the issuer does this."""
+
+    control_account: ControlAccountNumber
+    product: Product
+    first_name: Name
+    last_name: Name
+    embossed_name: Annotated[EmbossedName, Note("made from the names where it is left out")] | None = None
+    address_line_1: Address | None = None
+    address_line_2: Address | None = None
+    address_line_3: Address | None = None
+    city: Address | None = None
+    postcode: Postcode | None = None
+    country: Country | None = None
+    business_phone: Phone | None = None
+    home_phone: Phone | None = None
+    other_phone: Phone | None = None
+    email: Email | None = None
+    employee_id: EmployeeId | None = None
+    cost_centre: CostCentre | None = None
+    universal_number: UniversalNumber | None = None
+
+
+@command(
+    "accounts", route="/accounts/{account_id}/cancel", function="accounts.cancel", service_time=AT_ONCE
+)
+class CancelAccount(Message):
+    """Cancel a card account for good, in real time (ACC-10)."""
+
+    account_id: AccountId
+    reason: CancelReason
+    comment: Annotated[Comment, Note("required where the reason is fraud, dormant or other")] | None = None
+
+
+@command(
+    "accounts", route="/accounts/{account_id}/suspend", function="accounts.suspend", service_time=AT_ONCE
+)
+class SuspendAccount(Message):
+    """Put a hold on a card account, at once or from an instant on, for at most a year (ACC-14)."""
+
+    account_id: AccountId
+    effective_at: Annotated[datetime, Note("at once where it is left out")] | None = None
+    ends_at: Annotated[datetime, Note("until lifted, within the programme's cap, where it is left out")] | None = None
+    comment: Comment | None = None
+
+
+@command(
+    "accounts", route="/accounts/{account_id}/unsuspend", function="accounts.suspend", service_time=AT_ONCE
+)
+class UnsuspendAccount(Message):
+    """Lift the holds that the asker may lift: the own origin's and any lower one's (Part 2 no. 10)."""
+
+    account_id: AccountId
+    comment: Comment | None = None
+
+
+# Events
+
+
+@event("accounts")
+class ControlAccountOpened(Message):
+    """A control account was added to the structure."""
+
+    number: ControlAccountNumber
+    parent: ControlAccountNumber | None
+    level: Level
+
+
+@event("accounts")
+class AccountOpened(Message):
+    """A card account was opened."""
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    product: Product
+
+
+@event("accounts")
+class AccountCancelled(Message):
+    """A card account was cancelled."""
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    reason: CancelReason
+
+
+@event("accounts")
+class AccountSuspended(Message):
+    """A card account stopped being usable, as a first hold took effect."""
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    origin: HoldOrigin
+
+
+@event("accounts")
+class AccountUnsuspended(Message):
+    """A card account became usable again, as its last hold ended."""
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+
+
+# Views and reads
+
+
+@view
+class ControlAccountNode:
+    """A node of a company's structure, with how many live card accounts lie under it (PRG-01)."""
+
+    number: str
+    name: str
+    level: Level
+    parent: str | None
+    company_name: str
+    company_number: str
+    contact: str | None
+    accounts: int
+
+
+@view
+class AccountRow:
+    """One line of a result list (ACC-05)."""
+
+    account_id: str
+    embossed_name: str
+    first_name: str
+    last_name: str
+    card_number: str
+    product: Product
+    status: AccountStatus
+    payment_status: PaymentStatus
+    employee_id: str | None
+    cost_centre: str | None
+    universal_number: str | None
+    control_account: str
+
+
+@view
+class HoldView:
+    """A hold on an account: who put it there, from when, until when."""
+
+    origin: HoldOrigin
+    effective_at: datetime
+    ends_at: datetime
+    in_force: bool
+    command_id: str
+    comment: str | None
+
+
+@view
+class AccountProfile:
+    """Everything about one card account, from which every action starts (ACC-06)."""
+
+    account_id: str
+    full_name: str
+    first_name: str
+    last_name: str
+    embossed_name: str
+    address_line_1: str | None
+    address_line_2: str | None
+    address_line_3: str | None
+    city: str | None
+    postcode: str | None
+    country: str | None
+    business_phone: str | None
+    home_phone: str | None
+    other_phone: str | None
+    email: str | None
+    product: Product
+    employee_id: str | None
+    cost_centre: str | None
+    universal_number: str | None
+    card_number: str
+    issued_on: date
+    expires_on: date
+    status: AccountStatus
+    payment_status: PaymentStatus
+    cancel_reason: CancelReason | None
+    cancelled_at: datetime | None
+    holds: list[HoldView]
+    control_account: str
+    control_account_name: str
+    company_name: str
+    company_number: str
+    version: int
+
+
+@view
+class FieldChange:
+    """One field of one account changed: the old and the new value, who did it, for whom, when, over which channel."""
+
+    at: datetime
+    field: str
+    old: str | None
+    new: str | None
+    actor: str
+    on_behalf_of: str | None
+    channel: Channel
+    command: str
+    command_id: str
+
+
+@read("accounts", route="/control-accounts", function="control-accounts.view", returns=ControlAccountNode, listing=True)
+class ListControlAccounts(Message):
+    """The nodes that the caller may see, each parent before its children (PRG-01)."""
+
+    level: Level | None = None
+    parent: ControlAccountNumber | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 50
+
+
+@read("accounts", route="/control-accounts/{number}", function="control-accounts.view", returns=ControlAccountNode)
+class GetControlAccount(Message):
+    """One node of the structure."""
+
+    number: ControlAccountNumber
+
+
+@read("accounts", route="/accounts", function="accounts.view", returns=AccountRow, listing=True)
+class FindAccounts(Message):
+    """The card accounts that fit every given criterion, in order of last name (ACC-01)."""
+
+    name: Annotated[Name, Note("the beginning of the last or of the embossed name")] | None = None
+    status: AccountStatus | None = None
+    payment_status: PaymentStatus | None = None
+    employee_id: EmployeeId | None = None
+    cost_centre: CostCentre | None = None
+    universal_number: UniversalNumber | None = None
+    control_account: ControlAccountNumber | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 50
+
+
+@read(
+    "accounts",
+    route="/accounts/search",
+    function="accounts.view",
+    returns=AccountRow,
+    listing=True,
+    sends_body=True,
+)
+class FindAccountsByCard(Message):
+    """The card accounts of these card numbers; they travel in the body, as no card number may stand in a URL (ACC-04)."""
+
+    card_numbers: Annotated[list[CardNumber], Items(1, 100)]
+
+
+@read("accounts", route="/accounts/{account_id}", function="accounts.view", returns=AccountProfile)
+class GetAccount(Message):
+    """The profile of one card account (ACC-06)."""
+
+    account_id: AccountId
+
+
+@read(
+    "accounts",
+    route="/accounts/{account_id}/history",
+    function="accounts.view",
+    returns=FieldChange,
+    listing=True,
+)
+class GetAccountHistory(Message):
+    """Every change of an account's fields, the newest first; never only ten lines (ACC-18)."""
+
+    account_id: AccountId
+    cursor: Cursor | None = None
+    limit: Limit = 50

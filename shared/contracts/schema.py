@@ -1,0 +1,158 @@
+"""Derives the marshmallow schema of a message or a view from its annotations.
+
+One derivation serves the HTTP edge (strict: an unknown field is an error), the readers of messages (tolerant), and the
+OpenAPI and AsyncAPI documents.
+"""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import EnumType
+from functools import cache
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+
+from marshmallow import EXCLUDE, RAISE, Schema, fields, post_load, validate
+
+from shared.contracts.base import Kind, Message
+from shared.contracts.types import Items, Note, Number, Scoped, Sensitive, Text
+
+_PLAIN: dict[type, type[fields.Field[Any]]] = {
+    str: fields.String,
+    int: fields.Integer,
+    bool: fields.Boolean,
+    date: fields.Date,
+    datetime: fields.AwareDateTime,
+}
+
+
+@cache
+def schema_of(cls: type[Any]) -> type[Schema]:
+    """Return the schema class of a dataclass; loading with it gives an instance of that dataclass."""
+    hints = get_type_hints(cls, include_extras=True)
+    contract = cls.contract if issubclass(cls, Message) else None
+    # The criteria of a read arrive as text in a URL; everywhere else a number is a number, never "5" or 5.0.
+    exact = contract is None or contract.kind is not Kind.READ or contract.sends_body
+    members: dict[str, Any] = {
+        field.name: _field(hints[field.name], field, exact) for field in dataclasses.fields(cls)
+    }
+
+    def make(self: Schema, data: dict[str, Any], **_: Any) -> Any:
+        return cls(**data)
+
+    members["make"] = post_load(make)
+    members["__doc__"] = cls.__doc__
+    members["Meta"] = type("Meta", (), {"ordered": True})
+    return cast(type[Schema], type(cls.__name__, (Schema,), members))
+
+
+@cache
+def strict(cls: type[Any]) -> Schema:
+    """Return the schema for the HTTP edge: an unknown field is refused."""
+    return schema_of(cls)(unknown=RAISE)
+
+
+@cache
+def tolerant(cls: type[Any]) -> Schema:
+    """Return the schema for readers of messages: a field that a newer writer added is passed over."""
+    return schema_of(cls)(unknown=EXCLUDE)
+
+
+@cache
+def masks_of(cls: type[Message]) -> Mapping[str, Sensitive]:
+    """Return the fields of a message that nobody may see, with how each is masked."""
+    return {name: mark for name, mark in _marks(cls, Sensitive)}
+
+
+@cache
+def scopes_of(cls: type[Message]) -> Mapping[str, Scoped]:
+    """Return the fields of a message that name something under a control account."""
+    return {name: mark for name, mark in _marks(cls, Scoped)}
+
+
+def masked(cls: type[Message], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``data`` with every sensitive field masked."""
+    masks = masks_of(cls)
+    return {name: _mask(value, masks[name]) if name in masks else value for name, value in data.items()}
+
+
+def _mask(value: Any, rule: Sensitive) -> Any:
+    if value is None:
+        return None
+    text = str(value)
+    shown = text[len(text) - rule.visible :] if 0 < rule.visible < len(text) else ""
+    return "••••" + shown
+
+
+def _marks(cls: type[Message], kind: type[Any]) -> list[tuple[str, Any]]:
+    found = []
+    for name, hint in get_type_hints(cls, include_extras=True).items():
+        for annotation in _unwrapped(hint):
+            found += [(name, mark) for mark in _metadata(annotation) if isinstance(mark, kind)]
+    return found
+
+
+def _unwrapped(hint: Any) -> list[Any]:
+    """Return the hint with unions and lists opened: ``list[AccountId] | None`` gives ``AccountId``."""
+    if get_origin(hint) is Annotated:
+        return [hint, *_unwrapped(get_args(hint)[0])]
+    if get_origin(hint) in (Union, types.UnionType, list, tuple):
+        return [inner for argument in get_args(hint) for inner in _unwrapped(argument)]
+    return [hint]
+
+
+def _metadata(hint: Any) -> tuple[Any, ...]:
+    return tuple(get_args(hint)[1:]) if get_origin(hint) is Annotated else ()
+
+
+def _field(hint: Any, declared: dataclasses.Field[Any], exact: bool) -> fields.Field[Any]:
+    options: dict[str, Any] = {"required": True}
+    if declared.default is not dataclasses.MISSING:
+        options = {"load_default": declared.default}
+    elif declared.default_factory is not dataclasses.MISSING:
+        options = {"load_default": declared.default_factory}
+    return _typed(hint, options, exact)
+
+
+def _typed(hint: Any, options: dict[str, Any], exact: bool) -> fields.Field[Any]:
+    marks = _metadata(hint)
+    if marks:
+        hint = get_args(hint)[0]
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = [argument for argument in get_args(hint) if argument is not type(None)]
+        return _typed(Annotated[(hint, *marks)] if marks else hint, {**options, "allow_none": True}, exact)
+    notes = [mark.text for mark in marks if isinstance(mark, Note)]
+    if notes:
+        options = {**options, "metadata": {"description": notes[0]}}
+    rules = [rule for mark in marks for rule in _rules(mark)]
+    return _made(hint, {**options, "validate": rules} if rules else options, exact)
+
+
+def _made(hint: Any, options: dict[str, Any], exact: bool) -> fields.Field[Any]:
+    origin = get_origin(hint)
+    if origin in (list, tuple):
+        return fields.List(_typed(get_args(hint)[0], {}, exact), **options)
+    if hint is dict or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        return fields.Dict(keys=fields.String(), **options)
+    if isinstance(hint, EnumType):
+        return fields.Enum(cast(Any, hint), by_value=True, **options)
+    if dataclasses.is_dataclass(hint):
+        return fields.Nested(schema_of(cast(type[Any], hint)), **options)
+    if hint is int:
+        return fields.Integer(strict=exact, **options)
+    return _PLAIN[hint](**options)
+
+
+def _rules(mark: Any) -> list[Any]:
+    if isinstance(mark, Text):
+        rules: list[Any] = [validate.Length(min=mark.shortest, max=mark.longest)]
+        if mark.pattern:
+            # A pattern is matched whole; `$` alone would let a newline through.
+            pattern = mark.pattern.removesuffix("$") + r"\Z"
+            rules.append(validate.Regexp(pattern, error=f"Must be {mark.form}."))
+        return rules
+    if isinstance(mark, Number):
+        return [validate.Range(min=mark.least, max=mark.greatest)]
+    if isinstance(mark, Items):
+        return [validate.Length(min=mark.least, max=mark.most)]
+    return []

@@ -1,0 +1,121 @@
+"""What can be read about requests: every command that was ever submitted, and what became of it."""
+
+from datetime import datetime
+from typing import Annotated
+
+from shared.contracts.base import Message, read, view
+from shared.contracts.outcomes import RequestStatus
+from shared.contracts.types import (
+    AccountId,
+    Channel,
+    ControlAccountNumber,
+    Cursor,
+    Json,
+    Limit,
+    Note,
+    Text,
+    TrackingNumber,
+)
+
+RequestType = Annotated[str, Text(3, 100, r"^[a-z-]+\.[a-z0-9-]+$", "a command's name, such as accounts.cancel-account")]
+
+
+@view
+class RequestRow:
+    """One request in a list."""
+
+    tracking_number: str
+    command_id: str
+    type: str
+    status: RequestStatus
+    code: str | None
+    account_id: str | None
+    control_account: str | None
+    actor: str
+    on_behalf_of: str | None
+    channel: Channel
+    received_at: datetime
+    finished_at: datetime | None
+    due_at: datetime
+    overdue: bool
+
+
+@view
+class TimelineStep:
+    """One thing that happened to a request, and when."""
+
+    at: datetime
+    status: RequestStatus
+    by: str
+    code: str | None
+    message: str | None
+
+
+@view
+class RequestDetail:
+    """A request whole: what was asked (sensitive values masked), by whom, for whom, and each step (TRK-03)."""
+
+    tracking_number: str
+    command_id: str
+    type: str
+    status: RequestStatus
+    code: str | None
+    message: str | None
+    field: str | None
+    result: Json | None
+    payload: Json
+    account_id: str | None
+    control_account: str | None
+    actor: str
+    on_behalf_of: str | None
+    channel: Channel
+    received_at: datetime
+    finished_at: datetime | None
+    due_at: datetime
+    overdue: bool
+    timeline: list[TimelineStep]
+
+
+@view
+class StatusCount:
+    """How many requests stand at one status."""
+
+    status: RequestStatus
+    count: int
+
+
+@view
+class RequestOverview:
+    """How many requests stand at each status; the counts sum to the total (TRK-04)."""
+
+    total: int
+    overdue: int
+    counts: list[StatusCount]
+
+
+@read("tracking", route="/tracking", function="tracking.view", returns=RequestRow, listing=True)
+class FindRequests(Message):
+    """The requests that fit every given criterion, the newest first (TRK-02)."""
+
+    tracking_number: TrackingNumber | None = None
+    type: RequestType | None = None
+    status: RequestStatus | None = None
+    account_id: AccountId | None = None
+    control_account: ControlAccountNumber | None = None
+    received_from: datetime | None = None
+    received_before: datetime | None = None
+    overdue: Annotated[bool, Note("only those past, or only those within, their service time")] | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 50
+
+
+@read("tracking", route="/tracking/overview", function="tracking.view", returns=RequestOverview)
+class GetRequestOverview(Message):
+    """Counts of requests by status (TRK-04)."""
+
+
+@read("tracking", route="/tracking/{tracking_number}", function="tracking.view", returns=RequestDetail)
+class GetRequest(Message):
+    """One request with its timeline, by its tracking number or its command id (TRK-03)."""
+
+    tracking_number: Annotated[str, Text(10, 36)]

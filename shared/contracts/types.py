@@ -1,0 +1,102 @@
+"""The values that messages are made of, each with the rules that hold wherever it appears."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The length of a text and, where it has one, its form; ``form`` says the pattern in words."""
+
+    shortest: int = 1
+    longest: int = 250
+    pattern: str | None = None
+    form: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """The least and the greatest value of a whole number."""
+
+    least: int
+    greatest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """How many elements a list may hold."""
+
+    least: int = 0
+    most: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Scoped:
+    """The field names something that lies under a control account, so a caller must be entitled to it.
+
+    ``owner`` is the service that knows where it lies, ``kind`` the sort of thing.
+    """
+
+    owner: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitive:
+    """The value is shown to nobody: it is masked in logs and in the record of a request.
+
+    ``visible`` is the number of trailing characters that may be shown.
+    """
+
+    visible: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a reader of the API should know of this field."""
+
+    text: str
+
+
+def identifier(prefix: str) -> Text:
+    """Return the rule for an opaque, prefixed, time-ordered identifier."""
+    size = len(prefix) + 1 + 26
+    return Text(size, size, rf"^{prefix}_[0-9a-z]{{26}}$", f"{prefix}_ and 26 letters or digits")
+
+
+Json = Mapping[str, Any]
+
+AccountId = Annotated[str, identifier("acc"), Scoped("accounts", "account")]
+ControlAccountNumber = Annotated[str, Text(15, 15, r"^\d{15}$", "15 digits"), Scoped("accounts", "control_account")]
+NewControlAccountNumber = Annotated[str, Text(15, 15, r"^\d{15}$", "15 digits")]
+CompanyNumber = Annotated[str, Text(1, 20)]
+CardNumber = Annotated[str, Text(12, 19, r"^\d{12,19}$", "12 to 19 digits"), Sensitive(visible=4)]
+UserId = Annotated[str, Text(3, 64, r"^[a-z0-9][a-z0-9._@-]*$", "lower-case letters, digits and . _ @ -")]
+CommandId = Annotated[str, Text(36, 36, r"^[0-9a-f-]{36}$", "a UUID")]
+TrackingNumber = Annotated[str, Text(10, 16, None, "as printed in the answer to a command")]
+Comment = Annotated[str, Text(1, 500)]
+Name = Annotated[str, Text(1, 100)]
+EmbossedName = Annotated[str, Text(1, 26, r"^[A-Z0-9 .'/&-]+$", "capital letters, digits, spaces and . ' / & -")]
+Cursor = Annotated[str, Text(1, 500), Note("next_cursor of the page before")]
+Limit = Annotated[int, Number(1, 500)]
+Currency = Annotated[str, Text(3, 3, r"^[A-Z]{3}$", "an ISO 4217 code")]
+EmployeeId = Annotated[str, Text(1, 10)]
+CostCentre = Annotated[str, Text(1, 10)]
+UniversalNumber = Annotated[str, Text(1, 25)]
+Address = Annotated[str, Text(1, 60)]
+Postcode = Annotated[str, Text(1, 12)]
+Country = Annotated[str, Text(2, 2, r"^[A-Z]{2}$", "an ISO 3166 code of two letters")]
+Phone = Annotated[str, Text(3, 32, r"^[+0-9][0-9 ()./-]*$", "digits, with a leading + for an international number")]
+Email = Annotated[str, Text(3, 254, r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "an e-mail address")]
+
+
+class Channel(StrEnum):
+    """Through which door a request came in."""
+
+    PORTAL = "portal"
+    API = "api"
+    OPERATOR = "operator"
+    SYSTEM = "system"
+

@@ -1,0 +1,169 @@
+"""What a handler sees of the world: one message, one transaction, and the aggregates that the message names."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import orm
+
+from shared.actor import Actor, Party
+from shared.contracts.base import Message
+from shared.contracts.outcomes import CommandCompleted, RequestStatus
+from shared.contracts.types import Channel
+from shared.errors import NotFound
+from shared.ids import new_message_id
+from shared.messaging.bus import Reply
+from shared.messaging.envelope import Envelope
+from shared.settings import Settings
+
+A = TypeVar("A", bound="Aggregated")
+_SYSTEM = Actor(user_id="system", party=Party.SYSTEM)
+
+
+class Aggregated(Protocol):
+    """A thing that commands change as a whole and that lies somewhere in a company's structure."""
+
+    @property
+    def control_path(self) -> tuple[str, ...]:
+        """The numbers of the control accounts above it, the master first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregate:
+    """How a service loads one kind of aggregate, and how it records what a handler changed.
+
+    ``load`` gets ids in order and returns the rows by id, locked in that order; ``record`` gets the state of an
+    aggregate's columns before the message was handled.
+    """
+
+    model: type[Any]
+    noun: str
+    load: Callable[[orm.Session, Sequence[str]], Mapping[str, Any]]
+    record: Callable[["Transaction", Any, Mapping[str, Any]], None] | None = None
+
+
+@dataclass
+class Batch:
+    """What the messages of one transaction share: the session, the loaded aggregates, and what is to be sent."""
+
+    session: orm.Session
+    source: str
+    now: datetime
+    settings: Settings
+    aggregates: Mapping[str, Aggregate]
+    loaded: dict[type[Any], dict[str, Any]] = field(default_factory=dict)
+    events: list[Envelope] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+
+    def load(self, kind: str, ids: Iterable[str]) -> None:
+        """Load the aggregates that are not loaded yet, locked in id order."""
+        aggregate = self.aggregates[kind]
+        known = self.loaded.setdefault(aggregate.model, {})
+        missing = sorted(set(ids) - known.keys())
+        if missing:
+            known.update(aggregate.load(self.session, missing))
+
+
+@dataclass
+class Transaction:
+    """One message's share of a transaction; ``now`` is the instant at which the batch was taken up.
+
+    A handler publishes by `publish`, never by itself, and raises Rejected before it changes anything.
+    """
+
+    batch: Batch
+    envelope: Envelope
+    actor: Actor = _SYSTEM
+    function: str | None = None
+    status: RequestStatus = RequestStatus.COMPLETED
+    _before: list[tuple[Aggregate, Any, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def session(self) -> orm.Session:
+        """The open session; it is committed by the dispatcher."""
+        return self.batch.session
+
+    @property
+    def now(self) -> datetime:
+        """The instant at which this is handled."""
+        return self.batch.now
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the process."""
+        return self.batch.settings
+
+    def one(self, model: type[A], id_: str, field_name: str | None = None) -> A:
+        """Return an aggregate that the actor may act on; raises NotFound where it is absent or outside the scope."""
+        kind, aggregate = next((k, a) for k, a in self.batch.aggregates.items() if a.model is model)
+        self.batch.load(kind, [id_])
+        found: A | None = self.batch.loaded[model].get(id_)
+        if found is None or (self.function and not self.actor.covers(self.function, found.control_path)):
+            raise NotFound(aggregate.noun, field_name)
+        self.watch(found)
+        return found
+
+    def watch(self, thing: Any) -> None:
+        """Remember the state of an aggregate, so that what changes is recorded when the message is done."""
+        aggregate = next(a for a in self.batch.aggregates.values() if a.model is type(thing))
+        if not any(watched is thing for _, watched, _ in self._before):
+            self._before.append((aggregate, thing, state_of(thing)))
+
+    def publish(self, event: Message, subject: str | None = None) -> None:
+        """Send an event when the transaction commits."""
+        caused = self.envelope.causes(event, source=self.batch.source, time=self.now, subject=subject)
+        self.batch.events.append(caused)
+
+    def reply(self, to: str, command_id: str, content: Mapping[str, Any]) -> None:
+        """Answer whoever waits, after the commit."""
+        self.batch.replies.append(Reply(to=to, command_id=command_id, content=content))
+
+    def finish_later(self, status: RequestStatus) -> None:
+        """Leave the command unfinished at this status; a job or a reaction completes it by `complete`."""
+        self.status = status
+
+    def complete(self, result: Mapping[str, Any] | None = None) -> None:
+        """Report the command that this transaction continues as carried out."""
+        name = self.envelope.contract.name
+        self.publish(CommandCompleted(command_id=self.envelope.correlation_id, command=name, result=result))
+
+    def continuing(self, *, command_id: str, key: str, actor: str, on_behalf_of: str | None, channel: Channel) -> "Transaction":
+        """Return a transaction, in the same batch, for work that an earlier command left to the clock."""
+        envelope = replace(
+            self.envelope, id=new_message_id(), key=key, correlation_id=command_id, actor=actor,
+            on_behalf_of=on_behalf_of, channel=channel,
+        )
+        return Transaction(self.batch, envelope)
+
+    def is_untouched(self) -> bool:
+        """Return whether no watched aggregate has changed: what a rejection promises."""
+        return all(state_of(thing) == before for _, thing, before in self._before)
+
+    def record(self) -> None:
+        """Write down what changed in each watched aggregate."""
+        for aggregate, thing, before in self._before:
+            if aggregate.record and state_of(thing) != before:
+                aggregate.record(self, thing, before)
+
+
+def state_of(thing: Any) -> dict[str, Any]:
+    """Return the loaded columns of a mapped object."""
+    return {name: value for name, value in vars(thing).items() if not name.startswith("_")}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What a read sees: a session, who asks, and over which control accounts the read's function is granted."""
+
+    session: orm.Session
+    actor: Actor
+    function: str | None
+    now: datetime
+
+    @property
+    def control_accounts(self) -> frozenset[str] | None:
+        """The control accounts below which everything may be seen; None stands for all."""
+        if self.function is None or self.actor.everywhere(self.function):
+            return None
+        return self.actor.control_accounts(self.function)

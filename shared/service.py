@@ -1,0 +1,96 @@
+"""The declaration of a service: what it handles, reacts to, answers and does by the clock.
+
+A folder under ``services/`` with a ``service.py`` that holds a `Service` named ``service`` is a service; nothing lists it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Blueprint
+
+from shared.clock import Clock
+from shared.contracts.base import Contract, Kind, Message
+from shared.contracts.schema import scopes_of
+from shared.database import Database
+from shared.messaging.envelope import Envelope
+from shared.messaging.transaction import Aggregate, Reader, Transaction
+from shared.settings import Settings
+
+Handler = Callable[[Any, Transaction], Mapping[str, Any] | None]
+Reaction = Callable[[Any, Transaction], None]
+Query = Callable[[Any, Reader], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A command or outcome as an observing service sees it."""
+
+    envelope: Envelope
+    reply_to: str | None
+
+
+Observer = Callable[[Sequence[Observed], Transaction], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Work that the clock starts: ``run`` does what is due, in one transaction, and returns how many things it did."""
+
+    name: str
+    every: timedelta
+    run: Callable[[Transaction], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What a service's own HTTP endpoints need: its database, the settings and the clock."""
+
+    database: Database
+    settings: Settings
+    clock: Clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A bounded context. ``aggregates`` goes by the kind that a contract's scoped fields name.
+
+    ``observe`` sees every command of every service and every outcome, before any handler; only tracking has one.
+    ``endpoints`` makes the blueprint of what is no contract, such as sign-in; only the gateway calls it.
+    """
+
+    name: str
+    metadata: sa.MetaData
+    migrations: Path
+    handlers: Mapping[type[Message], Handler] = field(default_factory=dict)
+    reactions: Mapping[type[Message], Reaction] = field(default_factory=dict)
+    queries: Mapping[type[Message], Query] = field(default_factory=dict)
+    aggregates: Mapping[str, Aggregate] = field(default_factory=dict)
+    jobs: Sequence[Job] = ()
+    observe: Observer | None = None
+    endpoints: Callable[[Running], Blueprint] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that contradicts the contracts."""
+        self._expect(self.handlers, Kind.COMMAND, own=True)
+        self._expect(self.queries, Kind.READ, own=True)
+        self._expect(self.reactions, Kind.EVENT, own=False)
+
+    def _expect(self, declared: Mapping[type[Message], Any], kind: Kind, *, own: bool) -> None:
+        for cls in declared:
+            contract = cls.contract
+            if contract.kind is not kind or (own and contract.owner != self.name):
+                raise TypeError(f"{self.name}: {contract.name} is no {kind} of this service")
+
+    @property
+    def consumes(self) -> bool:
+        """Whether the service has anything to do with the bus, and so needs a worker."""
+        return bool(self.handlers or self.reactions or self.observe or self.jobs)
+
+    def named_by(self, contract: Contract) -> dict[str, str]:
+        """Return the fields of a message that name an aggregate of this service, each with the aggregate's kind."""
+        scopes = scopes_of(contract.cls)
+        return {name: mark.kind for name, mark in scopes.items() if mark.kind in self.aggregates}

@@ -1,0 +1,128 @@
+"""Every setting of a Cardwork process: typed, read once from the environment, all mistakes reported together.
+
+``CARDWORK_X_FILE`` names a file that holds the value of ``CARDWORK_X``, as container platforms hand secrets over.
+"""
+
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from environs import EnvValidationError, FileAwareEnv
+from marshmallow import ValidationError
+from marshmallow.validate import OneOf, Range
+
+PREFIX = "CARDWORK_"
+
+
+class BadSettings(Exception):
+    """One or more settings are missing or wrong; the message lists each with what it should be."""
+
+
+def _secret(default: str | None = None) -> Any:
+    return field(default=default, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings, by subject; the environment variable of each is its name in capitals behind ``CARDWORK_``.
+
+    Without ``database_url`` and ``broker_url`` the process is the embedded shape, on files in ``data_directory``, and
+    makes its own keys at the first start.
+    """
+
+    data_directory: Path = Path("var")
+    database_url: str | None = _secret()
+    broker_url: str | None = _secret()
+    broker_management_url: str | None = _secret()
+    identity_url: str = "http://identity:8080"
+    accounts_url: str = "http://accounts:8080"
+    tracking_url: str = "http://tracking:8080"
+
+    assertion_private_key: str | None = _secret()
+    assertion_public_key: str | None = _secret()
+    card_encryption_key: str | None = _secret()
+    card_lookup_key: str | None = _secret()
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    health_port: int = 8081
+    web_processes: int = 1
+    web_threads: int = 32
+    largest_body: int = 64 * 1024
+    rate_limit: str = "100 per second"
+    sign_in_rate_limit: str = "20 per minute"
+    secure_transport: bool = False
+    service_timeout_seconds: int = 5
+
+    batch: int = 64
+    prefetch: int = 512
+    linger_milliseconds: int = 5
+    attempts: int = 8
+    retry_seconds: int = 2
+    sweep_seconds: int = 1
+    inbox_days: int = 30
+
+    session_minutes: int = 30
+    longest_suspension_days: int = 365
+
+    log_format: str = "json"
+    log_level: str = "info"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is the one-process shape."""
+        return self.broker_url is None
+
+
+_CHOICES = {"log_format": ("json", "console"), "log_level": ("debug", "info", "warning", "error")}
+_URLS = frozenset({"database_url", "broker_url", "broker_management_url", "identity_url", "accounts_url", "tracking_url"})
+
+
+def read_settings() -> Settings:
+    """Return the settings of this process; raises BadSettings naming every one that is wrong."""
+    env = FileAwareEnv(eager=False)
+    with env.prefixed(PREFIX):
+        found = {setting.name: _read(env, setting.name, setting.type, setting.default) for setting in fields(Settings)}
+    faults = _strays()
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        faults += [f"{name}: {' '.join(map(str, messages))}" for name, messages in sorted(error.error_messages.items())]
+    if not faults and (found["database_url"] is None) != (found["broker_url"] is None):
+        faults.append(f"{PREFIX}DATABASE_URL and {PREFIX}BROKER_URL go together: both for many processes, neither for one")
+    if faults:
+        raise BadSettings("These settings are wrong:\n" + "\n".join(f"  {fault}" for fault in faults))
+    return Settings(**found)
+
+
+def _read(env: FileAwareEnv, name: str, kind: Any, default: Any) -> Any:
+    variable = name.upper()
+    if kind is int:
+        return env.int(variable, default, validate=Range(min=1))
+    if kind is bool:
+        return env.bool(variable, default)
+    if kind is Path:
+        return env.path(variable, default)
+    if name in _CHOICES:
+        return env.str(variable, default, validate=OneOf(_CHOICES[name]))
+    if name in _URLS:
+        text = env.str(variable, default, validate=_is_url)
+    else:
+        text = env.str(variable, default)
+    return text.strip() or None if text else None
+
+
+def _is_url(text: str | None) -> None:
+    if text is None:
+        return
+    scheme, separator, rest = text.partition("://")
+    if not (scheme and separator and rest):
+        raise ValidationError("must be a URL, such as amqp://user:password@host/")
+
+
+def _strays() -> list[str]:
+    known = {PREFIX + setting.name.upper() for setting in fields(Settings)}
+    known |= {f"{name}_FILE" for name in known}
+    ours = [name for name in os.environ if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_")]
+    return [f"{name}: there is no such setting" for name in sorted(ours) if name not in known]
