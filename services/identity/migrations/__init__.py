@@ -1,0 +1,1 @@
+"""The history of identity's tables: one file a revision, applied by `shared.migrations`."""
