@@ -144,7 +144,7 @@ class Dispatcher:
             for item in fresh:
                 outcome, facts = self._handle(item, batch)
                 done.append((item, outcome, facts))
-            session.flush()
+            batch.flush()
             kept = [self._publication(event) for event in batch.events] + [p for burial in buried for p in burial]
             outbox.keep(session, self._outbox, [(publication, None) for publication in kept], now)
         self._note(opened, done, time.perf_counter() - started)
@@ -301,7 +301,7 @@ class Dispatcher:
             with self._removing_confirmed() as session:
                 batch = self._new_batch(session, now)
                 count = job.run(Transaction(batch, envelope))
-                session.flush()
+                batch.flush()
                 kept = [self._publication(event) for event in batch.events]
                 outbox.keep(session, self._outbox, [(publication, None) for publication in kept], now)
         except DatabaseAway:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy import orm
 
 from shared.actor import Actor, Party
 from shared.contracts.base import Message
 from shared.contracts.outcomes import CommandCompleted, RequestStatus
 from shared.contracts.types import Channel
+from shared.database import insert_rows
 from shared.errors import NotFound
 from shared.ids import new_message_id
 from shared.messaging.bus import Reply
@@ -54,6 +56,7 @@ class Batch:
     aggregates: Mapping[str, Aggregate]
     loaded: dict[type[Any], dict[str, Any]] = field(default_factory=dict)
     events: list[Envelope] = field(default_factory=list)
+    inserts: dict[sa.Table, list[dict[str, Any]]] = field(default_factory=dict)
     replies: list[Reply] = field(default_factory=list)
 
     def load(self, kind: str, ids: Iterable[str]) -> None:
@@ -63,6 +66,14 @@ class Batch:
         missing = sorted(set(ids) - known.keys())
         if missing:
             known.update(aggregate.load(self.session, missing))
+
+    def flush(self) -> None:
+        """Write everything: changed objects first, then the appended rows of each table by one statement."""
+        self.session.flush()
+        for table, appended in self.inserts.items():
+            names = tuple(appended[0])
+            insert_rows(self.session, table, names, [tuple(row.values()) for row in appended])
+        self.inserts.clear()
 
 
 @dataclass
@@ -104,16 +115,27 @@ class Transaction:
         self.watch(found)
         return found
 
+    def add(self, thing: Any) -> None:
+        """Add a new aggregate, whose every field is recorded as changed from nothing."""
+        self.session.add(thing)
+        self._before.append((self._kind_of(thing), thing, {}))
+
     def watch(self, thing: Any) -> None:
         """Remember the state of an aggregate, so that what changes is recorded when the message is done."""
-        aggregate = next(a for a in self.batch.aggregates.values() if a.model is type(thing))
         if not any(watched is thing for _, watched, _ in self._before):
-            self._before.append((aggregate, thing, state_of(thing)))
+            self._before.append((self._kind_of(thing), thing, state_of(thing)))
+
+    def _kind_of(self, thing: Any) -> Aggregate:
+        return next(aggregate for aggregate in self.batch.aggregates.values() if aggregate.model is type(thing))
 
     def publish(self, event: Message, subject: str | None = None) -> None:
         """Send an event when the transaction commits."""
         caused = self.envelope.causes(event, source=self.batch.source, time=self.now, subject=subject)
         self.batch.events.append(caused)
+
+    def insert(self, table: sa.Table, **values: Any) -> None:
+        """Append a row that nobody changes afterwards; every row of a table names the same columns in the same order."""
+        self.batch.inserts.setdefault(table, []).append(values)
 
     def reply(self, to: str, command_id: str, content: Mapping[str, Any]) -> None:
         """Answer whoever waits, after the commit."""
@@ -160,6 +182,7 @@ class Reader:
     actor: Actor
     function: str | None
     now: datetime
+    settings: Settings
 
     @property
     def control_accounts(self) -> frozenset[str] | None:

@@ -1,0 +1,1 @@
+"""The HTTP edge that every service has: problems, authentication, paging, health, metrics and request logs."""
