@@ -90,7 +90,11 @@ class RabbitMQ:
         self._life.stop()
 
     def kill(self) -> None:
-        """End it as a power cut would; skips the test if the broker is not ours."""
+        """End it as a power cut would; skips the test if the broker is not ours.
+
+        RabbitMQ notes a new quorum queue on disk up to a second after it confirmed the declaration. One declared just
+        before this comes back unusable, though never one that existed for longer: `restart` first, to be sure.
+        """
         self._life.kill()
 
     def restart(self) -> None:

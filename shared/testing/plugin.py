@@ -19,9 +19,9 @@ _MARKED_BY_FIXTURE = ("rabbitmq", "postgres")
 
 
 @pytest.fixture(scope="session")
-def rabbitmq() -> Iterator[RabbitMQ]:
+def rabbitmq(request: pytest.FixtureRequest) -> Iterator[RabbitMQ]:
     """RabbitMQ, real and restartable (`shared.testing.brokers`)."""
-    broker = _or_stop_the_session(start_rabbitmq)
+    broker = _or_stop_the_session(start_rabbitmq, request.session)
     yield broker
     broker.close()
 
@@ -34,9 +34,9 @@ def vhost(rabbitmq: RabbitMQ) -> Iterator[VirtualHost]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """PostgreSQL, real and restartable (`shared.testing.databases`)."""
-    server = _or_stop_the_session(start_postgres)
+    server = _or_stop_the_session(start_postgres, request.session)
     yield server
     server.close()
 
@@ -58,9 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("compose") is not None)
 
 
-def _or_stop_the_session(start: Callable[[], S]) -> S:
+def _or_stop_the_session(start: Callable[[], S], session: pytest.Session) -> S:
     """A missing server is no reason to skip: nothing that it would have proved is proved."""
     try:
         return start()
     except NoServerError as problem:
-        pytest.exit(str(problem), returncode=pytest.ExitCode.USAGE_ERROR)
+        session.shouldstop = str(
+            problem
+        )  # not pytest.exit, which pytest-xdist takes for a crash of its process
+        pytest.fail(str(problem), pytrace=False)

@@ -15,10 +15,14 @@ from shared.testing.servers import NoServerError
 NOWHERE = {"PATH": ""}
 
 
-def declare_and_fill(url: str, queue: str) -> None:
+def declare(url: str, queue: str) -> None:
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        connection.channel().queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+
+
+def put(url: str, queue: str) -> None:
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
-        channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
         channel.confirm_delivery()
         channel.basic_publish("", queue, b"kept", pika.BasicProperties(delivery_mode=2), mandatory=True)
 
@@ -31,7 +35,8 @@ def take(url: str, queue: str) -> bytes | None:
 
 
 def test_a_message_goes_through_the_broker(vhost: VirtualHost) -> None:
-    declare_and_fill(vhost.url, "letters")
+    declare(vhost.url, "letters")
+    put(vhost.url, "letters")
     assert take(vhost.url, "letters") == b"kept"
 
 
@@ -40,7 +45,9 @@ def test_a_message_goes_through_the_broker(vhost: VirtualHost) -> None:
 def test_a_broker_comes_back_with_what_it_confirmed(
     rabbitmq: RabbitMQ, vhost: VirtualHost, end: Callable[[RabbitMQ], None]
 ) -> None:
-    declare_and_fill(vhost.url, "letters")
+    declare(vhost.url, "letters")
+    rabbitmq.restart()
+    put(vhost.url, "letters")
     end(rabbitmq)
     with pytest.raises(pika.exceptions.AMQPConnectionError):
         take(vhost.url, "letters")
@@ -50,7 +57,7 @@ def test_a_broker_comes_back_with_what_it_confirmed(
 
 def test_each_virtual_host_is_alone_and_deleted(rabbitmq: RabbitMQ) -> None:
     with rabbitmq.new_vhost() as first, rabbitmq.new_vhost() as second:
-        declare_and_fill(first.url, "letters")
+        declare(first.url, "letters")
         with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="no queue"):
             take(second.url, "letters")
     names = {vhost["name"] for vhost in rabbitmq.call("GET", "/api/vhosts").json()}
