@@ -126,6 +126,11 @@ class Instant(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
+def code_point_text(length: int) -> sa.types.TypeEngine[str]:
+    """Return a text type that sorts by code point on every server, so that a prefix is a plain range of an index."""
+    return sa.String(length).with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
+
+
 def rows(
     session: orm.Session, columns: Mapping[str, sa.types.TypeEngine[Any]], values: Sequence[Sequence[Any]]
 ) -> sa.Select[Any]:

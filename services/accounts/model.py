@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.accounts.rules import fold_name
 from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, Level, PaymentStatus, Product
 from shared.contracts.types import Channel
-from shared.database import Instant
+from shared.database import Instant, code_point_text
 from shared.errors import Rejected
 from shared.messaging.inbox import define_inbox
 from shared.messaging.outbox import define_outbox
@@ -34,7 +34,7 @@ class ControlAccount(Base):
     name: Mapped[str] = mapped_column(sa.String(100))
     level: Mapped[Level] = mapped_column(_word(Level))
     parent: Mapped[str | None] = mapped_column(sa.ForeignKey("control_account.number"), index=True)
-    path: Mapped[str] = mapped_column(sa.String(250, collation=None), index=True)
+    path: Mapped[str] = mapped_column(code_point_text(250), index=True)
     company_name: Mapped[str] = mapped_column(sa.String(100))
     company_number: Mapped[str] = mapped_column(sa.String(20), index=True)
     contact: Mapped[str | None] = mapped_column(sa.String(100))
@@ -63,8 +63,8 @@ class CardAccount(Base):
     payment_status: Mapped[PaymentStatus] = mapped_column(_word(PaymentStatus), default=PaymentStatus.CURRENT)
     first_name: Mapped[str] = mapped_column(sa.String(100))
     last_name: Mapped[str] = mapped_column(sa.String(100))
-    embossed_name: Mapped[str] = mapped_column(sa.String(26), index=True)
-    name_key: Mapped[str] = mapped_column(sa.String(210))
+    embossed_name: Mapped[str] = mapped_column(code_point_text(26), index=True)
+    name_key: Mapped[str] = mapped_column(code_point_text(210))
     address_line_1: Mapped[str | None] = mapped_column(sa.String(60))
     address_line_2: Mapped[str | None] = mapped_column(sa.String(60))
     address_line_3: Mapped[str | None] = mapped_column(sa.String(60))

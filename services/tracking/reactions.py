@@ -1,0 +1,189 @@
+"""Records commands and outcomes, a batch at a time, so that any order and any repetition ends in the same state.
+
+A status only ever moves to a higher rank. An outcome that overtook its command makes a stub, which the command fills in.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+import structlog
+
+from services.tracking.model import request, step
+from services.tracking.rules import new_tracking_number, spoken
+from shared.contracts.base import Kind
+from shared.contracts.outcomes import OUTCOMES, RequestStatus, status_of
+from shared.contracts.schema import masked
+from shared.database import insert, rows
+from shared.messaging.envelope import Envelope
+from shared.messaging.transaction import Transaction
+from shared.service import Observed
+
+_OUTCOMES = {cls.contract.key for cls in OUTCOMES}
+_LEVELS = ("master", "intermediate", "basic")
+_STUB_SERVICE_TIME = timedelta(days=1)
+_COMMAND_FILLS = ("type", "payload", "fingerprint", "account_id", *_LEVELS, "actor", "on_behalf_of", "channel", "received_at", "due_at")
+_OUTCOME_SETS = ("status", "code", "message", "field", "result", "finished_at", "rank")
+
+log = structlog.get_logger()
+
+
+def record(seen: Sequence[Observed], tx: Transaction) -> None:
+    """Record what was seen, and answer the gateways that wait for a tracking number or for an outcome."""
+    commands = [one for one in seen if one.envelope.contract.kind is Kind.COMMAND]
+    outcomes = [one.envelope for one in seen if one.envelope.key in _OUTCOMES]
+    if commands:
+        _record_commands(commands, tx)
+    if outcomes:
+        _record_outcomes(outcomes, tx)
+    _record_steps([one.envelope for one in commands], outcomes, tx)
+
+
+def _record_commands(commands: Sequence[Observed], tx: Transaction) -> None:
+    first: dict[str, Observed] = {}
+    for one in commands:
+        first.setdefault(one.envelope.id, one)
+    saved = {row.command_id: row for row in _upsert(tx, [_asked(one) for one in first.values()], _fill_stub())}
+    for one in commands:
+        row = saved[one.envelope.id]
+        log.info("tracked", command_id=row.command_id, tracking_number=row.tracking_number, type=row.type)
+        if one.reply_to:
+            _answer(one, row, tx)
+
+
+def _answer(one: Observed, row: sa.Row[Any], tx: Transaction) -> None:
+    assert one.reply_to
+    same = row.fingerprint == one.envelope.fingerprint
+    tracked = {
+        "kind": "tracked",
+        "tracking_number": spoken(row.tracking_number),
+        "replayed": row.received_at != one.envelope.time,
+        "conflict": not same,
+    }
+    tx.reply(one.reply_to, row.command_id, tracked)
+    if same and one.envelope.waits and RequestStatus(row.status).is_settled:
+        tx.reply(one.reply_to, row.command_id, _settled(row))
+
+
+def _record_outcomes(outcomes: Sequence[Envelope], tx: Transaction) -> None:
+    """Record the furthest outcome of each command in the batch."""
+    furthest: dict[str, dict[str, Any]] = {}
+    for envelope in outcomes:
+        became = _became(envelope)
+        known = furthest.get(envelope.correlation_id)
+        if known is None or became["rank"] > known["rank"]:
+            furthest[envelope.correlation_id] = became
+    for row in _upsert(tx, furthest.values(), _move_on()):
+        log.info("moved", command_id=row.command_id, tracking_number=row.tracking_number, status=row.status, code=row.code)
+        if row.reply_to and RequestStatus(row.status).is_settled:
+            tx.reply(row.reply_to, row.command_id, _settled(row))
+
+
+def _record_steps(commands: Sequence[Envelope], outcomes: Sequence[Envelope], tx: Transaction) -> None:
+    steps: dict[str, tuple[Any, ...]] = {}
+    for envelope in commands:
+        steps[envelope.id] = (envelope.id, envelope.id, envelope.time, "received", envelope.actor, None, None)
+    for envelope in outcomes:
+        outcome = envelope.message()
+        why = getattr(outcome, "code", None), getattr(outcome, "message", None)
+        status = str(status_of(outcome))
+        steps[envelope.id] = (envelope.id, envelope.correlation_id, envelope.time, status, envelope.source, *why)
+    columns = {column.name: column.type for column in step.c}
+    given = rows(tx.session, columns, list(steps.values()))
+    tx.session.execute(insert(tx.session, step).from_select(list(columns), given).on_conflict_do_nothing())
+
+
+# Rows
+
+
+def _asked(one: Observed) -> dict[str, Any]:
+    """Return the row of a command that was just received."""
+    envelope = one.envelope
+    contract = envelope.contract
+    assert isinstance(envelope.data, Mapping)
+    return {
+        **_known_of(envelope, contract.name, envelope.time, contract.service_time or _STUB_SERVICE_TIME),
+        "command_id": envelope.id,
+        "status": RequestStatus.RECEIVED.value,
+        "rank": RequestStatus.RECEIVED.rank,
+        "payload": orjson.dumps(masked(contract.cls, envelope.data)).decode(),
+        "fingerprint": envelope.fingerprint,
+        "account_id": envelope.data.get("account_id"),
+        "reply_to": one.reply_to if envelope.waits else None,
+    }
+
+
+def _became(envelope: Envelope) -> dict[str, Any]:
+    """Return the row that an outcome makes or moves on."""
+    outcome = envelope.message()
+    status = status_of(outcome)
+    result = getattr(outcome, "result", None)
+    return {
+        **_known_of(envelope, getattr(outcome, "command", ""), envelope.time, _STUB_SERVICE_TIME),
+        "command_id": envelope.correlation_id,
+        "status": status.value,
+        "rank": status.rank,
+        "code": getattr(outcome, "code", None),
+        "message": getattr(outcome, "message", None),
+        "field": getattr(outcome, "field", None),
+        "result": orjson.dumps(result).decode() if result is not None else None,
+        "finished_at": envelope.time if status.is_settled else None,
+    }
+
+
+def _known_of(envelope: Envelope, type_: str, at: datetime, service_time: timedelta) -> dict[str, Any]:
+    """Return a row with what command and outcome alike know of the request."""
+    row: dict[str, Any] = dict.fromkeys((column.name for column in request.c), None)
+    row.update(zip(_LEVELS, envelope.scope, strict=False))
+    row.update(
+        tracking_number=new_tracking_number(), type=type_, actor=envelope.actor, on_behalf_of=envelope.on_behalf_of,
+        channel=envelope.channel.value, received_at=at, due_at=at + service_time,
+    )  # fmt: skip
+    return row
+
+
+def _upsert(tx: Transaction, given: Iterable[Mapping[str, Any]], changes: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+    """Write the rows in one statement, those that exist already changed by ``changes``, and return them as they stand.
+
+    They go in order of their keys, so that two workers never wait for each other in a ring.
+    """
+    columns = {column.name: column.type for column in request.c}
+    values = sorted((tuple(row[name] for name in columns) for row in given), key=lambda row: str(row[0]))
+    statement = insert(tx.session, request).from_select(list(columns), rows(tx.session, columns, values))
+    written = statement.on_conflict_do_update(index_elements=["command_id"], set_=changes).returning(request)
+    return tx.session.execute(written).all()
+
+
+def _fill_stub() -> dict[str, Any]:
+    """Return how a command changes a row that exists: it fills a stub in, and leaves what is known as it is."""
+    given = _excluded()
+    is_stub = request.c.payload.is_(None)
+    changes: dict[str, Any] = {name: sa.case((is_stub, given[name]), else_=request.c[name]) for name in _COMMAND_FILLS}
+    changes["reply_to"] = sa.func.coalesce(given["reply_to"], request.c.reply_to)
+    return changes
+
+
+def _move_on() -> dict[str, Any]:
+    """Return how an outcome changes a row that exists: only a higher rank changes anything."""
+    given = _excluded()
+    is_further = given["rank"] > request.c.rank
+    return {name: sa.case((is_further, given[name]), else_=request.c[name]) for name in _OUTCOME_SETS}
+
+
+def _excluded() -> dict[str, sa.ColumnElement[Any]]:
+    """Return the columns of the row that could not be inserted, as both dialects call them."""
+    return {column.name: sa.literal_column(f"excluded.{column.name}", column.type) for column in request.c}
+
+
+def _settled(row: sa.Row[Any]) -> dict[str, Any]:
+    return {
+        "kind": "settled",
+        "tracking_number": spoken(row.tracking_number),
+        "status": row.status,
+        "code": row.code,
+        "message": row.message,
+        "field": row.field,
+        "result": orjson.loads(row.result) if row.result else None,
+    }
