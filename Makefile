@@ -25,8 +25,11 @@ bench: .venv/bench ## measure Cardwork and its peers on this machine and write d
 requirements: ## pin and hash requirements/*.in into requirements/*.txt (UPGRADE=1 takes the newest versions)
 	@deploy/pin_requirements.sh $(if $(UPGRADE),--upgrade)
 
+audit: .venv/test ## ask the vulnerability database about every pinned version (needs the network)
+	@.venv/bin/pip-audit --require-hashes --disable-pip -r requirements/run.txt
+
 clean: ## remove what make, running and checking left behind; var/, where the data of `make run` lies, stays
 	rm -rf .venv .venv-uv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	find services shared deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test lint bench .venv .venv/run .venv/test .venv/bench requirements clean
+.PHONY: help run test lint bench .venv .venv/run .venv/test .venv/bench requirements audit clean

@@ -154,7 +154,10 @@ def test_a_missing_server_is_asked_for_in_one_line(
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_missing_server_stops_the_session(pytester: pytest.Pytester, workers: int) -> None:
+def test_a_missing_server_stops_the_session(
+    pytester: pytest.Pytester, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(pytestconfig.rootpath))
     pytester.makeconftest(
         """
         import pytest
