@@ -1,0 +1,121 @@
+"""The shapes that the gateway takes and gives beside the contracts: receipts, sessions and problems."""
+
+from datetime import datetime
+from typing import Annotated
+
+from shared.contracts.base import view
+from shared.contracts.outcomes import RequestStatus
+from shared.contracts.types import Json, Note, Sensitive, Text
+
+
+@view
+class Links:
+    """Where to go on from a receipt."""
+
+    self: Annotated[str, Note("the request: its status and its timeline")]
+    events: Annotated[str, Note("the same, told as it happens (server-sent events)")]
+
+
+@view
+class Receipt:
+    """What the sender of a command gets: the proof that it will not be lost, and where to watch it (TRK-01)."""
+
+    command_id: str
+    tracking_number: Annotated[
+        str | None, Note("null where it is not issued yet; it is found under the link")
+    ]
+    status: RequestStatus
+    links: Links
+
+
+@view
+class Outcome:
+    """What the sender of a command gets who waited for its end: it is carried out."""
+
+    command_id: str
+    tracking_number: str
+    status: RequestStatus
+    result: Annotated[Json | None, Note("what the command made, if anything")]
+    links: Links
+
+
+@view
+class SignIn:
+    """What opens a session."""
+
+    user_id: Annotated[str, Text(1, 200)]
+    password: Annotated[str, Text(1, 200), Sensitive()]
+
+
+@view
+class SignedInUser:
+    """Who has signed in."""
+
+    user_id: str
+    name: str
+    role: str
+    company: str | None
+
+
+@view
+class SessionOpened:
+    """A session: send the token as ``Authorization: Bearer …`` (IDN-08)."""
+
+    token: str
+    expires_at: Annotated[datetime, Note("moves on with every request")]
+    user: SignedInUser
+
+
+@view
+class Me:
+    """Who is signed in, what they may do, and until when (IDN-05, IDN-08)."""
+
+    user_id: str
+    name: str
+    role: str
+    company: str | None
+    functions: Annotated[list[str], Note("what is granted over anything at all")]
+    control_accounts: Annotated[list[str], Note("over what anything is granted; `*` is the whole programme")]
+    grants: Annotated[
+        dict[str, list[str]], Note("for each function, the control accounts over which it is granted")
+    ]
+    session_expires_at: Annotated[datetime, Note("moves on with every request")]
+
+
+@view
+class Progress:
+    """Where a request stands: what each server-sent event named ``status`` holds."""
+
+    command_id: str
+    tracking_number: str
+    status: RequestStatus
+    code: Annotated[str | None, Note("why it was refused or failed")]
+    message: str | None
+    finished_at: datetime | None
+    settled: Annotated[bool, Note("whether this is the last event")]
+
+
+@view
+class FieldProblem:
+    """One wrong field."""
+
+    pointer: Annotated[str, Note("a JSON pointer into the body, or the name of a parameter")]
+    code: str
+    message: str
+
+
+@view
+class Problem:
+    """Why a request was not carried out (RFC 9457); ``code`` is stable, and the texts are for people (Part 2 no. 2)."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str | None = None
+    instance: str | None = None
+    request_id: Annotated[str | None, Note("quote it when you ask for help")] = None
+    errors: Annotated[list[FieldProblem] | None, Note("each field that is wrong")] = None
+    command_id: Annotated[str | None, Note("of a command that was tracked and then refused")] = None
+    tracking_number: Annotated[str | None, Note("of a command that was tracked and then refused")] = None
+    retry_after: Annotated[int | None, Note("after how many seconds to try again")] = None
