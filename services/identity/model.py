@@ -7,7 +7,6 @@ from sqlalchemy import orm
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.identity import rules
-from shared.actor import Party
 from shared.database import Instant
 from shared.messaging.inbox import define_inbox
 from shared.messaging.outbox import define_outbox
@@ -30,11 +29,6 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(sa.String(200))
     active: Mapped[bool]
     enrolled_at: Mapped[datetime] = mapped_column(Instant)
-
-    @property
-    def side(self) -> Party:
-        """On whose side the user stands."""
-        return Party(self.party)
 
 
 class Grant(Base):
@@ -84,6 +78,8 @@ class SignInAttempts(Base):
         """
         if now < self.open_at:
             return self.open_at - now
+        if now - self.last_at > rules.FAILURES_KEPT:
+            self.failures = 0
         self.failures += 1
         self.last_at = now
         self.open_at = now + rules.pause_after(self.failures)

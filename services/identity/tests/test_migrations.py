@@ -1,21 +1,10 @@
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from services.identity.service import service
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.migrations import current, differences, newest, upgrade
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield sqlite_url(tmp_path / "identity 100%.sqlite")
-    else:
-        yield request.getfixturevalue("database").url
 
 
 def test_an_empty_database_has_no_revision(url: str) -> None:

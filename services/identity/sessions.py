@@ -1,0 +1,86 @@
+"""Sessions after sign-in: check many at once, keep those alive that are used, end one (IDN-08)."""
+
+import hashlib
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from services.identity import rules
+from services.identity.model import Session
+from services.identity.queries import SignedIn, find_sessions
+from shared.database import Database
+from shared.ids import new_id
+
+
+def hash_token(token: str) -> str:
+    """Return what is stored of a token; it is random enough that a plain hash cannot be turned back."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def start_session(session: orm.Session, user_id: str, now: datetime) -> str:
+    """Sign a user in and return the token that only its bearer will know; sessions that ended long ago are dropped."""
+    forgotten = now - rules.ENDED_SESSIONS_KEPT
+    session.execute(sa.delete(Session).where(Session.user_id == user_id, Session.last_used_at < forgotten))
+    token = secrets.token_urlsafe(32)
+    session.add(
+        Session(
+            session_id=new_id("ses"),
+            token_hash=hash_token(token),
+            user_id=user_id,
+            started_at=now,
+            last_used_at=now,
+        )
+    )
+    session.flush()
+    return token
+
+
+def check_sessions(
+    database: Database, tokens: Sequence[str], *, now: datetime, lifetime: timedelta
+) -> list[SignedIn | None]:
+    """Return the session of each token, None where it is unknown, expired or revoked; being checked is being used."""
+    hashes = [hash_token(token) for token in tokens]
+    with database.read() as session:
+        found = find_sessions(session, set(hashes), now=now, lifetime=lifetime)
+    due = {
+        signed_in.session_id
+        for signed_in in found.values()
+        if signed_in.expires_at - lifetime <= now - rules.LAST_USE_STEP
+    }
+    if due:
+        with database.write() as session:
+            kept = _keep_alive(session, due, now=now, lifetime=lifetime)
+        for token_hash, signed_in in found.items():
+            if signed_in.session_id in kept:
+                found[token_hash] = replace(signed_in, expires_at=now + lifetime)
+    return [found.get(token_hash) for token_hash in hashes]
+
+
+def _keep_alive(
+    session: orm.Session, session_ids: Collection[str], *, now: datetime, lifetime: timedelta
+) -> set[str]:
+    """Write down that these are used, and return those for which nobody else just did."""
+    due = (
+        sa.select(Session.session_id)
+        .where(
+            Session.session_id.in_(sorted(session_ids)),
+            Session.last_used_at > now - lifetime,
+            Session.last_used_at <= now - rules.LAST_USE_STEP,
+            Session.revoked_at.is_(None),
+        )
+        # What another process holds, it is writing down just now; waiting for it in another order could deadlock.
+        .with_for_update(skip_locked=True)
+    )
+    ids = set(session.scalars(due))
+    session.execute(sa.update(Session).where(Session.session_id.in_(ids)).values(last_used_at=now))
+    return ids
+
+
+def revoke_session(session: orm.Session, session_id: str, now: datetime) -> None:
+    """End a session at once; one that has ended stays as it is."""
+    ending = sa.update(Session).where(Session.session_id == session_id, Session.revoked_at.is_(None))
+    session.execute(ending.values(revoked_at=now))
