@@ -1,0 +1,152 @@
+"""How each peer is started and measured: the single hop from a backlog, Celery's flow live."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from tests.benchmarks.measure import Round, metered
+from tests.benchmarks.peers.work import SCHEMA
+from tests.benchmarks.processes import Family, running, wait_for_count
+from tests.benchmarks.servers import Servers, consumers_of
+
+HOPS_DONE = "select count(*) from account_history"
+FLOWS_DONE = "select count(*) from request where status = 'completed'"
+WARM_UP = 200
+
+MODULE = "tests.benchmarks.peers"
+CELERY = (
+    *(sys.executable, "-m", "celery", "-A", f"{MODULE}.celery_flow", "worker", "--pool", "prefork"),
+    *("--prefetch-multiplier", "64", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
+)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One library with one choice of settings."""
+
+    name: str
+    commands: int
+    work: Sequence[str]
+    publish: Sequence[str]
+    queue: str
+    consumers: int
+    """How many the queue has once the workers are ready."""
+    done: str
+    """SQL that counts what is finished."""
+    from_backlog: bool
+    """Whether all commands wait in the queue before the workers may begin."""
+    processes: int = 1
+
+    def measure(self, servers: Servers, *, scale: float = 1.0) -> list[Round]:
+        """Do the work once, in a virtual host and a database of its own, after a warm-up."""
+        commands = int(self.commands * scale)
+        with (
+            servers.virtual_host() as amqp_url,
+            prepared_database(servers) as database_url,
+            psycopg.connect(database_url, autocommit=True) as connection,
+        ):
+            environment = {"BENCH_AMQP_URL": amqp_url, "BENCH_DATABASE_URL": database_url}
+
+            def done() -> int:
+                row = connection.execute(self.done.encode()).fetchone()
+                return int(row[0]) if row else 0
+
+            with (
+                running("workers", self.work, environment, processes=self.processes) as workers,
+                running("publisher", self.publish, environment, takes_orders=True) as publisher,
+            ):
+                families = [workers, publisher]
+                wait_for_count(lambda: consumers_of(self.queue, amqp_url), self.consumers, families)
+                publisher.await_answer()
+                publisher.order(WARM_UP)
+                publisher.await_answer()
+                wait_for_count(done, WARM_UP, families)
+                if self.from_backlog:
+                    workers.freeze()
+                    publisher.order(commands)
+                    publisher.await_answer()
+                with metered(with_servers(families, servers)) as usage:
+                    if self.from_backlog:
+                        workers.thaw()
+                    else:
+                        publisher.order(commands)
+                    wait_for_count(done, WARM_UP + commands, families)
+        return [Round(self.name, commands, usage.seconds, usage.cpu_seconds, usage.busy_seconds)]
+
+
+@contextmanager
+def prepared_database(servers: Servers) -> Iterator[str]:
+    """Yield a database with the peers' tables and accounts in it."""
+    with servers.database() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(SCHEMA.read_bytes())
+            connection.execute("vacuum analyze")
+            connection.execute("checkpoint")
+        yield url
+
+
+def with_servers(families: Sequence[Family], servers: Servers) -> dict[str, list[int]]:
+    """Name the root processes of a contestant, of the servers and of this driver's own share."""
+    own = {family.name: family.process_ids for family in families}
+    return own | {name: [process] for name, process in servers.process_ids.items()}
+
+
+def celery(steps: str, concurrency: int, commands: int) -> Peer:
+    """Celery with so many worker processes: `steps` is `hop` or `flow`."""
+    flow = steps == "flow"
+    return Peer(
+        name=f"Celery, {'three-step flow' if flow else 'one hop'}, prefork {concurrency}",
+        commands=commands,
+        work=[*CELERY, "--concurrency", str(concurrency)],
+        publish=[sys.executable, "-m", f"{MODULE}.celery_flow", "publish", steps],
+        queue="bench.celery",
+        consumers=1,
+        done=FLOWS_DONE if flow else HOPS_DONE,
+        from_backlog=not flow,
+    )
+
+
+def faststream(commands: int) -> Peer:
+    """FastStream, two processes."""
+    program = [sys.executable, "-m", f"{MODULE}.faststream_hop"]
+    return Peer(
+        name="FastStream, one hop",
+        commands=commands,
+        work=[*program, "work"],
+        publish=[*program, "publish"],
+        queue="bench.faststream",
+        consumers=2,
+        done=HOPS_DONE,
+        from_backlog=True,
+        processes=2,
+    )
+
+
+def dramatiq(processes: int, threads: int, commands: int) -> Peer:
+    """Dramatiq with so many processes of so many threads."""
+    module = f"{MODULE}.dramatiq_hop"
+    return Peer(
+        name=f"Dramatiq, one hop, {processes} × {threads}",
+        commands=commands,
+        work=[sys.executable, "-m", "dramatiq", module, "-p", str(processes), "-t", str(threads)],
+        publish=[sys.executable, "-m", module, "publish"],
+        queue="bench.dramatiq",
+        consumers=processes,
+        done=HOPS_DONE,
+        from_backlog=True,
+    )
+
+
+ALL: Sequence[Peer] = (
+    celery("flow", 2, commands=1_200),
+    celery("flow", 4, commands=1_200),
+    celery("hop", 2, commands=4_000),
+    celery("hop", 4, commands=4_000),
+    faststream(commands=5_000),
+    dramatiq(2, 8, commands=5_000),
+)
