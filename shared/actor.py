@@ -110,7 +110,9 @@ def _read(token: str, key: Ed25519PublicKey, service: str) -> tuple[Actor, datet
     # The time is checked by the caller: a command may lie in its queue far longer than an assertion lives.
     options: Any = {"require": ["iss", "aud", "sub", "iat", "exp"], "verify_exp": False, "verify_iat": False}
     try:
-        claims = jwt.decode(token, key, algorithms=["EdDSA"], audience=service, issuer=_ISSUER, options=options)
+        claims = jwt.decode(
+            token, key, algorithms=["EdDSA"], audience=service, issuer=_ISSUER, options=options
+        )
         actor = Actor(
             user_id=claims["sub"],
             party=Party(claims["party"]),

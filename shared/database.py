@@ -22,18 +22,26 @@ _LOST_RACES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lo
 
 
 class Database:
-    """The database of one service. ``url`` is SQLAlchemy's; nothing is connected before the first use."""
+    """The database of one service. ``url`` is SQLAlchemy's; nothing is connected before the first use.
+
+    Its errors name no values: they end up in logs.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         parsed = make_url(url)
         self.is_postgresql = parsed.get_backend_name() == "postgresql"
         if self.is_postgresql:
             self.engine = sa.create_engine(
-                parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=False, pool_timeout=5,
+                parsed,
+                pool_size=pool_size,
+                max_overflow=pool_size,
+                pool_pre_ping=False,
+                pool_timeout=5,
+                hide_parameters=True,
                 connect_args={"connect_timeout": 5, "options": "-c statement_timeout=20000 -c timezone=utc"},
             )
         else:
-            self.engine = sa.create_engine(parsed, connect_args={"timeout": 30})
+            self.engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": 30})
             event.listen(self.engine, "connect", _prepare_sqlite)
         self._writers = self.engine
         if not self.is_postgresql:
@@ -121,7 +129,7 @@ class Instant(sa.types.TypeDecorator[datetime]):
             return value
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
         """Return an aware instant whatever the driver gives."""
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
@@ -142,12 +150,17 @@ def rows(
             sa.bindparam(None, list(array), postgresql.ARRAY(type_), unique=True)
             for array, type_ in zip(arrays, columns.values(), strict=True)
         ]
-        table = sa.func.unnest(*bound).table_valued(*(sa.column(n, t) for n, t in columns.items()), name="given")
+        table = sa.func.unnest(*bound).table_valued(
+            *(sa.column(n, t) for n, t in columns.items()), name="given"
+        )
         return sa.select(*(table.c[name] for name in names))
     text = orjson.dumps([[_plain(value) for value in row] for row in values]).decode()
-    each = sa.func.json_each(sa.bindparam(None, text, sa.Text, unique=True)).table_valued("value", name="given")
+    each = sa.func.json_each(sa.bindparam(None, text, sa.Text, unique=True)).table_valued(
+        "value", name="given"
+    )
     picked = [
-        sa.func.json_extract(each.c.value, f"$[{i}]", type_=columns[name]).label(name) for i, name in enumerate(names)
+        sa.func.json_extract(each.c.value, f"$[{i}]", type_=columns[name]).label(name)
+        for i, name in enumerate(names)
     ]
     # SQLite's parser reads "on conflict" after a bare FROM as a join's ON.
     return sa.select(*picked).where(sa.true())
@@ -160,7 +173,9 @@ def insert(session: orm.Session, table: sa.Table) -> Any:
     return sqlite.insert(table)
 
 
-def insert_rows(session: orm.Session, table: sa.Table, names: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
+def insert_rows(
+    session: orm.Session, table: sa.Table, names: Sequence[str], values: Sequence[Sequence[Any]]
+) -> None:
     """Insert many rows by one statement; ``names`` are the columns in the order of each row."""
     if not values:
         return

@@ -19,35 +19,35 @@ def set_up_logging(level: str, form: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if form == "console":
-        last: list[Any] = [structlog.dev.ConsoleRenderer()]
-        factory: Any = structlog.PrintLoggerFactory(sys.stdout)
-    else:
-        last = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(serializer=_serialize)]
-        factory = structlog.BytesLoggerFactory(sys.stdout.buffer)
+    console = form == "console"
+    write: Any = (
+        structlog.dev.ConsoleRenderer()
+        if console
+        else structlog.processors.JSONRenderer(serializer=_serialize)
+    )
+    tracebacks = [] if console else [structlog.processors.dict_tracebacks]
     structlog.configure(
-        processors=[*first, *last],
+        processors=[*first, *tracebacks, write],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=factory,
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
-    _join_standard_logging(number, first, last[-1])
+    _join_standard_logging(number, [structlog.stdlib.add_logger_name, *first], [*tracebacks, write])
 
 
-def _join_standard_logging(number: int, first: list[Any], renderer: Any) -> None:
+def _join_standard_logging(number: int, first: list[Any], last: list[Any]) -> None:
     """Give the lines of libraries the same form."""
-    to_text: Any = (lambda *given: renderer(*given).decode()) if isinstance(renderer, structlog.processors.JSONRenderer) else renderer
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.add_logger_name, *first],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, to_text],
+        foreign_pre_chain=first,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
 
 
-def _serialize(event: dict[str, Any], **_: Any) -> bytes:
-    return orjson.dumps(event, default=str)
+def _serialize(event: dict[str, Any], **_: Any) -> str:
+    return orjson.dumps(event, default=str).decode()
 
 
 class Metrics:
@@ -56,33 +56,62 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.messages = Counter(
-            "cardwork_messages_total", "Messages handled", ("service", "key", "outcome"), registry=self.registry
+            "cardwork_messages_total",
+            "Messages handled",
+            ("service", "key", "outcome"),
+            registry=self.registry,
         )
         self.message_seconds = Histogram(
-            "cardwork_message_seconds", "Handling time of a message: its batch's time, shared evenly",
-            ("service", "key"), buckets=_SECONDS, registry=self.registry,
+            "cardwork_message_seconds",
+            "Handling time of a message: its batch's time, shared evenly",
+            ("service", "key"),
+            buckets=_SECONDS,
+            registry=self.registry,
         )
         self.batch_messages = Histogram(
-            "cardwork_batch_messages", "Messages handled in one transaction", ("service",),
-            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256), registry=self.registry,
+            "cardwork_batch_messages",
+            "Messages handled in one transaction",
+            ("service",),
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=self.registry,
         )
         self.duplicates = Counter(
-            "cardwork_inbox_duplicates_total", "Messages delivered again and dropped", ("service",), registry=self.registry
+            "cardwork_inbox_duplicates_total",
+            "Messages delivered again and dropped",
+            ("service",),
+            registry=self.registry,
         )
         self.dead_letters = Counter(
-            "cardwork_dead_letters_total", "Messages set aside as dead letters", ("service", "queue"), registry=self.registry
+            "cardwork_dead_letters_total",
+            "Messages set aside as dead letters",
+            ("service", "queue"),
+            registry=self.registry,
         )
         self.retries = Counter(
-            "cardwork_retries_total", "Messages put off to be tried again", ("service",), registry=self.registry
+            "cardwork_retries_total",
+            "Messages put off to be tried again",
+            ("service",),
+            registry=self.registry,
         )
-        self.outbox_rows = Gauge("cardwork_outbox_rows", "Rows in the outbox", ("service",), registry=self.registry)
+        self.outbox_rows = Gauge(
+            "cardwork_outbox_rows", "Rows in the outbox", ("service",), registry=self.registry
+        )
         self.outbox_lag = Gauge(
-            "cardwork_outbox_lag_seconds", "How long the oldest row that is due has waited", ("service",), registry=self.registry
+            "cardwork_outbox_lag_seconds",
+            "How long the oldest row that is due has waited",
+            ("service",),
+            registry=self.registry,
         )
         self.http_requests = Counter(
-            "cardwork_http_requests_total", "HTTP requests", ("service", "route", "method", "status"), registry=self.registry
+            "cardwork_http_requests_total",
+            "HTTP requests",
+            ("service", "route", "method", "status"),
+            registry=self.registry,
         )
         self.http_seconds = Histogram(
-            "cardwork_http_seconds", "HTTP handling time", ("service", "route", "method"), buckets=_SECONDS,
+            "cardwork_http_seconds",
+            "HTTP handling time",
+            ("service", "route", "method"),
+            buckets=_SECONDS,
             registry=self.registry,
         )

@@ -4,9 +4,10 @@
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from environs import EnvValidationError, FileAwareEnv
 from marshmallow import ValidationError
@@ -76,21 +77,29 @@ class Settings:
 
 
 _CHOICES = {"log_format": ("json", "console"), "log_level": ("debug", "info", "warning", "error")}
-_URLS = frozenset({"database_url", "broker_url", "broker_management_url", "identity_url", "accounts_url", "tracking_url"})
+_URLS = frozenset(
+    {"database_url", "broker_url", "broker_management_url", "identity_url", "accounts_url", "tracking_url"}
+)
 
 
 def read_settings() -> Settings:
     """Return the settings of this process; raises BadSettings naming every one that is wrong."""
     env = FileAwareEnv(eager=False)
     with env.prefixed(PREFIX):
-        found = {setting.name: _read(env, setting.name, setting.type, setting.default) for setting in fields(Settings)}
+        found = {
+            setting.name: _read(env, setting.name, setting.type, setting.default)
+            for setting in fields(Settings)
+        }
     faults = _strays()
     try:
         env.seal()
     except EnvValidationError as error:
-        faults += [f"{name}: {' '.join(map(str, messages))}" for name, messages in sorted(error.error_messages.items())]
+        messages = cast(Mapping[str, list[str]], error.error_messages)
+        faults += [f"{name}: {' '.join(map(str, what))}" for name, what in sorted(messages.items())]
     if not faults and (found["database_url"] is None) != (found["broker_url"] is None):
-        faults.append(f"{PREFIX}DATABASE_URL and {PREFIX}BROKER_URL go together: both for many processes, neither for one")
+        faults.append(
+            f"{PREFIX}DATABASE_URL and {PREFIX}BROKER_URL go together: both for many processes, neither for one"
+        )
     if faults:
         raise BadSettings("These settings are wrong:\n" + "\n".join(f"  {fault}" for fault in faults))
     return Settings(**found)

@@ -45,7 +45,11 @@ def open_control_account(command: OpenControlAccount, tx: Transaction) -> dict[s
     company_name = parent.company_name if parent else command.company_name
     company_number = parent.company_number if parent else command.company_number
     if not company_name or not company_number:
-        raise Rejected("company_required", "A master control account needs the company's name and number.", "company_name")
+        raise Rejected(
+            "company_required",
+            "A master control account needs the company's name and number.",
+            "company_name",
+        )
     node = ControlAccount(
         number=command.number, name=command.name, level=command.level, parent=command.parent, contact=command.contact,
         path=f"{parent.path}/{command.number}" if parent else command.number,
@@ -53,7 +57,9 @@ def open_control_account(command: OpenControlAccount, tx: Transaction) -> dict[s
     )  # fmt: skip
     tx.session.add(node)
     tx.session.flush()  # a child in the same batch must find it
-    tx.publish(ControlAccountOpened(number=node.number, parent=node.parent, level=node.level), subject=node.number)
+    tx.publish(
+        ControlAccountOpened(number=node.number, parent=node.parent, level=node.level), subject=node.number
+    )
     return {"number": node.number}
 
 
@@ -63,13 +69,19 @@ def _parent_of(command: OpenControlAccount, tx: Transaction) -> ControlAccount |
         if command.parent:
             raise Rejected("parent_not_allowed", "A master control account has no parent.", "parent")
         if not tx.actor.everywhere("control-accounts.open"):
-            raise Rejected("function_not_granted", "Only the issuer can open a master control account.", "level")
+            raise Rejected(
+                "function_not_granted", "Only the issuer can open a master control account.", "level"
+            )
         return None
     if not command.parent:
-        raise Rejected("parent_required", f"A control account at {command.level} level needs a parent.", "parent")
+        raise Rejected(
+            "parent_required", f"A control account at {command.level} level needs a parent.", "parent"
+        )
     parent = tx.one(ControlAccount, command.parent, "parent")
     if parent.level is not wanted:
-        raise Rejected("wrong_parent_level", f"The parent must be at {wanted} level; it is {parent.level}.", "parent")
+        raise Rejected(
+            "wrong_parent_level", f"The parent must be at {wanted} level; it is {parent.level}.", "parent"
+        )
     return parent
 
 
@@ -77,19 +89,26 @@ def open_account(command: OpenAccount, tx: Transaction) -> dict[str, Any]:
     """Open a card account under a basic control account and have its first card made."""
     node = tx.one(ControlAccount, command.control_account, "control_account")
     if node.level is not Level.BASIC:
-        raise Rejected("not_a_basic_control_account", "Card accounts hang under basic control accounts.", "control_account")
+        raise Rejected(
+            "not_a_basic_control_account",
+            "Card accounts hang under basic control accounts.",
+            "control_account",
+        )
     account = CardAccount(
         id=new_id("acc"), control_account=node.number, product=command.product, opened_at=tx.now, version=0,
         status=AccountStatus.ACTIVE, payment_status=PaymentStatus.CURRENT,
         **{name: getattr(command, name) for name in _HOLDER_FIELDS},
     )  # fmt: skip
     account.rename(
-        command.first_name, command.last_name, command.embossed_name or embossed(command.first_name, command.last_name)
+        command.first_name,
+        command.last_name,
+        command.embossed_name or embossed(command.first_name, command.last_name),
     )
     tx.add(account)
     tx.session.add(_new_card(account, tx))
     tx.publish(
-        AccountOpened(account_id=account.id, control_account=node.number, product=account.product), subject=account.id
+        AccountOpened(account_id=account.id, control_account=node.number, product=account.product),
+        subject=account.id,
     )
     return {"account_id": account.id}
 
@@ -111,7 +130,9 @@ def cancel_account(command: CancelAccount, tx: Transaction) -> None:
     check_comment(command.reason, command.comment)
     account.cancel(reason=command.reason, now=tx.now)
     tx.publish(
-        AccountCancelled(account_id=account.id, control_account=account.control_account, reason=command.reason),
+        AccountCancelled(
+            account_id=account.id, control_account=account.control_account, reason=command.reason
+        ),
         subject=account.id,
     )
 
@@ -152,7 +173,9 @@ def unsuspend_account(command: UnsuspendAccount, tx: Transaction) -> dict[str, A
         raise Rejected("not_suspended", "There is no hold on this card account.", "account_id")
     if not mine:
         owner = holds[-1].origin.replace("_", " ")
-        raise Rejected("hold_of_higher_origin", f"The hold was put by the {owner}, who alone can lift it.", "account_id")
+        raise Rejected(
+            "hold_of_higher_origin", f"The hold was put by the {owner}, who alone can lift it.", "account_id"
+        )
     for hold in mine:
         _close(hold, tx, "lifted", "The suspension was lifted before it began.")
     _settle(account, tx)
@@ -183,7 +206,9 @@ def _begin(account: CardAccount, hold: Hold, tx: Transaction) -> None:
     account.suspend()
     if first:
         tx.publish(
-            AccountSuspended(account_id=account.id, control_account=account.control_account, origin=hold.origin),
+            AccountSuspended(
+                account_id=account.id, control_account=account.control_account, origin=hold.origin
+            ),
             subject=account.id,
         )
 
@@ -203,11 +228,12 @@ def _close(hold: Hold, tx: Transaction, code: str, why: str) -> None:
 
 def _settle(account: CardAccount, tx: Transaction) -> None:
     """Make the account usable again where no hold in force is left."""
-    left = sa.select(sa.exists().where(Hold.account_id == account.id, Hold.in_force, Hold.closed_at.is_(None)))
+    left = sa.select(
+        sa.exists().where(Hold.account_id == account.id, Hold.in_force, Hold.closed_at.is_(None))
+    )
     if account.status is AccountStatus.SUSPENDED and not tx.session.scalar(left):
         account.resume()
         tx.publish(
-            AccountUnsuspended(account_id=account.id, control_account=account.control_account), subject=account.id
+            AccountUnsuspended(account_id=account.id, control_account=account.control_account),
+            subject=account.id,
         )
-
-

@@ -12,7 +12,9 @@ from shared.ids import new_message_id
 from shared.messaging.transaction import Transaction
 
 _NOT_RECORDED = frozenset({"id", "version", "name_key", "opened_at"})
-_RECORDED = tuple(column.key for column in sa.inspect(CardAccount).column_attrs if column.key not in _NOT_RECORDED)
+_RECORDED = tuple(
+    column.key for column in sa.inspect(CardAccount).column_attrs if column.key not in _NOT_RECORDED
+)
 
 
 def record_changes(tx: Transaction, account: CardAccount, before: Mapping[str, Any]) -> None:

@@ -15,8 +15,15 @@ def apply_due_holds(tx: Transaction) -> int:
     Accounts are locked before their holds are read again, in the order in which handlers lock them, so that several
     workers neither do the same hold twice nor wait for each other in a ring.
     """
-    due = sa.or_(sa.and_(~Hold.in_force, Hold.effective_at <= tx.now), sa.and_(Hold.in_force, Hold.ends_at <= tx.now))
-    found = sa.select(Hold.account_id).where(Hold.closed_at.is_(None), due).order_by(Hold.effective_at).limit(AT_MOST)
+    due = sa.or_(
+        sa.and_(~Hold.in_force, Hold.effective_at <= tx.now), sa.and_(Hold.in_force, Hold.ends_at <= tx.now)
+    )
+    found = (
+        sa.select(Hold.account_id)
+        .where(Hold.closed_at.is_(None), due)
+        .order_by(Hold.effective_at)
+        .limit(AT_MOST)
+    )
     account_ids = sorted(set(tx.session.scalars(found)))
     if not account_ids:
         return 0

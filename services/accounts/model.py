@@ -22,7 +22,13 @@ class Base(orm.DeclarativeBase):
 
 def _word(kind: type) -> sa.Enum:
     """Store an enumeration by its value, as text, so that a new value needs no change of a type."""
-    return sa.Enum(kind, native_enum=False, length=40, values_callable=lambda e: [m.value for m in e], validate_strings=True)
+    return sa.Enum(
+        kind,
+        native_enum=False,
+        length=40,
+        values_callable=lambda e: [m.value for m in e],
+        validate_strings=True,
+    )
 
 
 class ControlAccount(Base):
@@ -130,8 +136,11 @@ class Card(Base):
     __tablename__ = "card"
     __table_args__ = (
         sa.Index(
-            "card_live_of_account", "account_id", unique=True,
-            postgresql_where=sa.text("live"), sqlite_where=sa.text("live"),
+            "card_live_of_account",
+            "account_id",
+            unique=True,
+            postgresql_where=sa.text("live"),
+            sqlite_where=sa.text("live"),
         ),
     )
 
@@ -144,6 +153,8 @@ class Card(Base):
     expires_on: Mapped[date]
     live: Mapped[bool]
 
+    account: Mapped[CardAccount] = orm.relationship(lazy="raise")
+
 
 class Hold(Base):
     """A reason why an account is unusable, or will be: who put it there, from when, until when (ACC-14)."""
@@ -151,12 +162,17 @@ class Hold(Base):
     __tablename__ = "hold"
     __table_args__ = (
         sa.Index(
-            "hold_open_of_account", "account_id",
-            postgresql_where=sa.text("closed_at is null"), sqlite_where=sa.text("closed_at is null"),
+            "hold_open_of_account",
+            "account_id",
+            postgresql_where=sa.text("closed_at is null"),
+            sqlite_where=sa.text("closed_at is null"),
         ),
         sa.Index(
-            "hold_due", "effective_at", "ends_at",
-            postgresql_where=sa.text("closed_at is null"), sqlite_where=sa.text("closed_at is null"),
+            "hold_due",
+            "effective_at",
+            "ends_at",
+            postgresql_where=sa.text("closed_at is null"),
+            sqlite_where=sa.text("closed_at is null"),
         ),
     )
 
@@ -173,6 +189,8 @@ class Hold(Base):
     actor: Mapped[str] = mapped_column(sa.String(64))
     on_behalf_of: Mapped[str | None] = mapped_column(sa.String(64))
     channel: Mapped[Channel] = mapped_column(_word(Channel))
+
+    account: Mapped[CardAccount] = orm.relationship(lazy="raise")
 
     @property
     def is_scheduled(self) -> bool:
@@ -204,4 +222,6 @@ define_outbox(Base.metadata)
 def open_holds(session: orm.Session, account_ids: Sequence[str]) -> list[Hold]:
     """Return the holds of these accounts that are in force or yet to begin, in order of origin and start."""
     found = session.scalars(sa.select(Hold).where(Hold.account_id.in_(account_ids), Hold.closed_at.is_(None)))
-    return sorted(found, key=lambda hold: (hold.account_id, list(HoldOrigin).index(hold.origin), hold.effective_at))
+    return sorted(
+        found, key=lambda hold: (hold.account_id, list(HoldOrigin).index(hold.origin), hold.effective_at)
+    )

@@ -109,8 +109,12 @@ def find_accounts(query: FindAccounts, reader: Reader) -> Page[AccountRow]:
     if query.name:
         statement = statement.where(_named(query.name))
     if last:
-        statement = statement.where(sa.tuple_(CardAccount.name_key, CardAccount.id) > sa.tuple_(*map(sa.literal, last)))
-    found = reader.session.execute(statement.order_by(CardAccount.name_key, CardAccount.id).limit(query.limit + 1)).all()
+        statement = statement.where(
+            sa.tuple_(CardAccount.name_key, CardAccount.id) > sa.tuple_(*map(sa.literal, last))
+        )
+    found = reader.session.execute(
+        statement.order_by(CardAccount.name_key, CardAccount.id).limit(query.limit + 1)
+    ).all()
     return page_of(found, query.limit, _row, lambda row: (row.CardAccount.name_key, row.CardAccount.id))
 
 
@@ -120,7 +124,9 @@ def find_accounts_by_card(query: FindAccountsByCard, reader: Reader) -> Page[Acc
     hashes = [vault.hash(number) for number in query.card_numbers]
     statement = _visible(reader, live=False).where(Card.number_hash.in_(hashes))
     found = reader.session.execute(statement.order_by(CardAccount.name_key, CardAccount.id)).all()
-    return page_of(found, len(hashes), _row, lambda row: (row.CardAccount.name_key, row.CardAccount.id), len(found))
+    return page_of(
+        found, len(hashes), _row, lambda row: (row.CardAccount.name_key, row.CardAccount.id), len(found)
+    )
 
 
 def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
@@ -148,8 +154,11 @@ def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
 
 
 def _holds(account_id: str, session: orm.Session) -> list[HoldView]:
-    names = [name for name in HoldView.__dataclass_fields__]
-    return [HoldView(**{name: getattr(hold, name) for name in names}) for hold in open_holds(session, [account_id])]
+    names = list(HoldView.__dataclass_fields__)
+    return [
+        HoldView(**{name: getattr(hold, name) for name in names})
+        for hold in open_holds(session, [account_id])
+    ]
 
 
 def get_account_history(query: GetAccountHistory, reader: Reader) -> Page[FieldChange]:
@@ -168,7 +177,7 @@ def get_account_history(query: GetAccountHistory, reader: Reader) -> Page[FieldC
 # What a caller may see
 
 
-def _visible(reader: Reader, *, live: bool = True) -> sa.Select[Any]:
+def _visible(reader: Reader, *, live: bool = True) -> sa.Select[CardAccount, str]:
     """Select the card accounts, each with its card, below the caller's control accounts."""
     statement = sa.select(CardAccount, Card.last_four).join(Card, Card.account_id == CardAccount.id)
     if live:
@@ -178,7 +187,7 @@ def _visible(reader: Reader, *, live: bool = True) -> sa.Select[Any]:
     return statement
 
 
-def _nodes(reader: Reader) -> sa.Select[tuple[ControlAccount]]:
+def _nodes(reader: Reader) -> sa.Select[ControlAccount]:
     """Select the nodes at or below the caller's control accounts."""
     statement = sa.select(ControlAccount)
     if reader.control_accounts is None:
@@ -186,7 +195,7 @@ def _nodes(reader: Reader) -> sa.Select[tuple[ControlAccount]]:
     return statement.where(ControlAccount.number.in_(_under(reader.control_accounts)))
 
 
-def _under(numbers: Sequence[str] | frozenset[str]) -> sa.Select[tuple[str]]:
+def _under(numbers: Sequence[str] | frozenset[str]) -> sa.Select[str]:
     """Select the numbers of these control accounts and of all below them."""
     top, node = orm.aliased(ControlAccount), orm.aliased(ControlAccount)
     return (
@@ -194,8 +203,6 @@ def _under(numbers: Sequence[str] | frozenset[str]) -> sa.Select[tuple[str]]:
         .join(top, sa.or_(node.number == top.number, node.path.like(top.path + "/%")))
         .where(top.number.in_(sorted(numbers)))
     )
-
-
 
 
 def _one(account_id: str, reader: Reader) -> tuple[CardAccount, Card]:
@@ -230,7 +237,9 @@ def _account_counts(nodes: Sequence[ControlAccount], session: orm.Session) -> Co
     found = session.execute(
         sa.select(ControlAccount.path, sa.func.count())
         .join(CardAccount, CardAccount.control_account == ControlAccount.number)
-        .where(CardAccount.status != AccountStatus.CANCELLED, ControlAccount.number.in_(_under(sorted(shown))))
+        .where(
+            CardAccount.status != AccountStatus.CANCELLED, ControlAccount.number.in_(_under(sorted(shown)))
+        )
         .group_by(ControlAccount.path)
     )
     for path, count in found:
@@ -247,7 +256,7 @@ def _node(node: ControlAccount, counts: Counter[str]) -> ControlAccountNode:
     )  # fmt: skip
 
 
-def _row(row: sa.Row[Any]) -> AccountRow:
+def _row(row: sa.Row[CardAccount, str]) -> AccountRow:
     account: CardAccount = row.CardAccount
     return AccountRow(
         account_id=account.id, embossed_name=account.embossed_name, first_name=account.first_name,

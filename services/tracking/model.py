@@ -39,8 +39,10 @@ request = sa.Table(
     sa.Index("request_of_master", "master", "received_at"),
     sa.Index("request_of_basic", "basic", "received_at"),
     sa.Index(
-        "request_unfinished", "due_at",
-        postgresql_where=sa.text("finished_at is null"), sqlite_where=sa.text("finished_at is null"),
+        "request_unfinished",
+        "due_at",
+        postgresql_where=sa.text("finished_at is null"),
+        sqlite_where=sa.text("finished_at is null"),
     ),
 )
 

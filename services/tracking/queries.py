@@ -39,7 +39,10 @@ def find_requests(query: FindRequests, reader: Reader) -> Page[RequestRow]:
     newest_first = (request.c.received_at.desc(), request.c.command_id.desc())
     found = reader.session.execute(statement.order_by(*newest_first).limit(query.limit + 1)).all()
     return page_of(
-        found, query.limit, lambda row: _row(row, reader.now), lambda row: (row.received_at.isoformat(), row.command_id)
+        found,
+        query.limit,
+        lambda row: _row(row, reader.now),
+        lambda row: (row.received_at.isoformat(), row.command_id),
     )
 
 
@@ -72,7 +75,9 @@ def _criteria(query: FindRequests, now: datetime) -> list[sa.ColumnElement[bool]
 def get_request(query: GetRequest, reader: Reader) -> RequestDetail:
     """Return one request with its timeline, by tracking number or command id (TRK-03)."""
     text = query.tracking_number
-    named = request.c.command_id == text if len(text) == 36 else request.c.tracking_number == _number(text, None)
+    named = (
+        request.c.command_id == text if len(text) == 36 else request.c.tracking_number == _number(text, None)
+    )
     row = reader.session.execute(_visible(reader).where(named)).first()
     if row is None:
         raise NotFound("request", "tracking_number")
@@ -94,15 +99,19 @@ def _number(text: str, field: str | None) -> str:
     if number is None:
         if field is None:
             raise NotFound("request", "tracking_number")
-        raise Rejected("mistyped_tracking_number", f"{text!r} is no tracking number: a character is wrong or missing.", field)
+        raise Rejected(
+            "mistyped_tracking_number",
+            f"{text!r} is no tracking number: a character is wrong or missing.",
+            field,
+        )
     return number
 
 
-def get_overview(query: GetRequestOverview, reader: Reader) -> RequestOverview:
+def get_overview(_: GetRequestOverview, reader: Reader) -> RequestOverview:
     """Count the requests by status; the counts sum to the total (TRK-04)."""
     seen = _visible(reader).subquery()
     counted = reader.session.execute(sa.select(seen.c.status, sa.func.count()).group_by(seen.c.status))
-    counts = {status: count for status, count in counted}
+    counts: dict[str, int] = dict(counted.tuples().all())
     late = reader.session.scalar(
         sa.select(sa.func.count()).select_from(_visible(reader).where(_overdue(reader.now)).subquery())
     )

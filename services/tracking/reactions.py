@@ -24,7 +24,18 @@ from shared.service import Observed
 _OUTCOMES = {cls.contract.key for cls in OUTCOMES}
 _LEVELS = ("master", "intermediate", "basic")
 _STUB_SERVICE_TIME = timedelta(days=1)
-_COMMAND_FILLS = ("type", "payload", "fingerprint", "account_id", *_LEVELS, "actor", "on_behalf_of", "channel", "received_at", "due_at")
+_COMMAND_FILLS = (
+    "type",
+    "payload",
+    "fingerprint",
+    "account_id",
+    *_LEVELS,
+    "actor",
+    "on_behalf_of",
+    "channel",
+    "received_at",
+    "due_at",
+)
 _OUTCOME_SETS = ("status", "code", "message", "field", "result", "finished_at", "rank")
 
 log = structlog.get_logger()
@@ -45,7 +56,9 @@ def _record_commands(commands: Sequence[Observed], tx: Transaction) -> None:
     first: dict[str, Observed] = {}
     for one in commands:
         first.setdefault(one.envelope.id, one)
-    saved = {row.command_id: row for row in _upsert(tx, [_asked(one) for one in first.values()], _fill_stub())}
+    saved = {
+        row.command_id: row for row in _upsert(tx, [_asked(one) for one in first.values()], _fill_stub())
+    }
     for one in commands:
         row = saved[one.envelope.id]
         log.info("tracked", command_id=row.command_id, tracking_number=row.tracking_number, type=row.type)
@@ -76,7 +89,13 @@ def _record_outcomes(outcomes: Sequence[Envelope], tx: Transaction) -> None:
         if known is None or became["rank"] > known["rank"]:
             furthest[envelope.correlation_id] = became
     for row in _upsert(tx, furthest.values(), _move_on()):
-        log.info("moved", command_id=row.command_id, tracking_number=row.tracking_number, status=row.status, code=row.code)
+        log.info(
+            "moved",
+            command_id=row.command_id,
+            tracking_number=row.tracking_number,
+            status=row.status,
+            code=row.code,
+        )
         if row.reply_to and RequestStatus(row.status).is_settled:
             tx.reply(row.reply_to, row.command_id, _settled(row))
 
@@ -89,7 +108,14 @@ def _record_steps(commands: Sequence[Envelope], outcomes: Sequence[Envelope], tx
         outcome = envelope.message()
         why = getattr(outcome, "code", None), getattr(outcome, "message", None)
         status = str(status_of(outcome))
-        steps[envelope.id] = (envelope.id, envelope.correlation_id, envelope.time, status, envelope.source, *why)
+        steps[envelope.id] = (
+            envelope.id,
+            envelope.correlation_id,
+            envelope.time,
+            status,
+            envelope.source,
+            *why,
+        )
     columns = {column.name: column.type for column in step.c}
     given = rows(tx.session, columns, list(steps.values()))
     tx.session.execute(insert(tx.session, step).from_select(list(columns), given).on_conflict_do_nothing())
@@ -144,7 +170,9 @@ def _known_of(envelope: Envelope, type_: str, at: datetime, service_time: timede
     return row
 
 
-def _upsert(tx: Transaction, given: Iterable[Mapping[str, Any]], changes: Mapping[str, Any]) -> Sequence[sa.Row[Any]]:
+def _upsert(
+    tx: Transaction, given: Iterable[Mapping[str, Any]], changes: Mapping[str, Any]
+) -> Sequence[sa.Row[Any]]:
     """Write the rows in one statement, those that exist already changed by ``changes``, and return them as they stand.
 
     They go in order of their keys, so that two workers never wait for each other in a ring.
@@ -160,7 +188,9 @@ def _fill_stub() -> dict[str, Any]:
     """Return how a command changes a row that exists: it fills a stub in, and leaves what is known as it is."""
     given = _excluded()
     is_stub = request.c.payload.is_(None)
-    changes: dict[str, Any] = {name: sa.case((is_stub, given[name]), else_=request.c[name]) for name in _COMMAND_FILLS}
+    changes: dict[str, Any] = {
+        name: sa.case((is_stub, given[name]), else_=request.c[name]) for name in _COMMAND_FILLS
+    }
     changes["reply_to"] = sa.func.coalesce(given["reply_to"], request.c.reply_to)
     return changes
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from shared.contracts.base import Message, command, event, read, view
+from shared.contracts.tracking import RequestRow
 from shared.contracts.types import (
     AccountId,
     Address,
@@ -94,9 +95,7 @@ class HoldOrigin(StrEnum):
 # Commands
 
 
-@command(
-    "accounts", route="/control-accounts", function="control-accounts.open", service_time=AT_ONCE
-)
+@command("accounts", route="/control-accounts", function="control-accounts.open", service_time=AT_ONCE)
 class OpenControlAccount(Message):
     """Add a control account to a company's structure (PRG-01); the issuer does this."""
 
@@ -133,15 +132,13 @@ class OpenAccount(Message):
     universal_number: UniversalNumber | None = None
 
 
-@command(
-    "accounts", route="/accounts/{account_id}/cancel", function="accounts.cancel", service_time=AT_ONCE
-)
+@command("accounts", route="/accounts/{account_id}/cancel", function="accounts.cancel", service_time=AT_ONCE)
 class CancelAccount(Message):
     """Cancel a card account for good, in real time (ACC-10)."""
 
     account_id: AccountId
     reason: CancelReason
-    comment: Annotated[Comment, Note("required where the reason is fraud, dormant or other")] | None = None
+    comment: Annotated[Comment, Note("required where the reason is other")] | None = None
 
 
 @command(
@@ -152,7 +149,9 @@ class SuspendAccount(Message):
 
     account_id: AccountId
     effective_at: Annotated[datetime, Note("at once where it is left out")] | None = None
-    ends_at: Annotated[datetime, Note("until lifted, within the programme's cap, where it is left out")] | None = None
+    ends_at: (
+        Annotated[datetime, Note("until lifted, within the programme's cap, where it is left out")] | None
+    ) = None
     comment: Comment | None = None
 
 
@@ -296,6 +295,9 @@ class AccountProfile:
     company_name: str
     company_number: str
     version: int
+    last_requests: Annotated[
+        list[RequestRow] | None, Note("the latest requests; null while tracking is away")
+    ] = None
 
 
 @view
@@ -311,9 +313,16 @@ class FieldChange:
     channel: Channel
     command: str
     command_id: str
+    tracking_number: Annotated[str | None, Note("null while tracking is away")] = None
 
 
-@read("accounts", route="/control-accounts", function="control-accounts.view", returns=ControlAccountNode, listing=True)
+@read(
+    "accounts",
+    route="/control-accounts",
+    function="control-accounts.view",
+    returns=ControlAccountNode,
+    listing=True,
+)
 class ListControlAccounts(Message):
     """The nodes that the caller may see, each parent before its children (PRG-01)."""
 
@@ -323,7 +332,12 @@ class ListControlAccounts(Message):
     limit: Limit = 50
 
 
-@read("accounts", route="/control-accounts/{number}", function="control-accounts.view", returns=ControlAccountNode)
+@read(
+    "accounts",
+    route="/control-accounts/{number}",
+    function="control-accounts.view",
+    returns=ControlAccountNode,
+)
 class GetControlAccount(Message):
     """One node of the structure."""
 

@@ -117,7 +117,9 @@ class Catalogue:
         """Return the newest contract of this name; raises UnknownMessage with the names that exist."""
         found = [contract for contract in self if name in (contract.name, contract.key)]
         if not found:
-            raise UnknownMessage(f"no message is named {name!r}; there are: {', '.join(sorted(c.name for c in self))}")
+            raise UnknownMessage(
+                f"no message is named {name!r}; there are: {', '.join(sorted(c.name for c in self))}"
+            )
         return max(found, key=lambda contract: contract.version)
 
     def commands(self, owner: str | None = None) -> list[Contract]:

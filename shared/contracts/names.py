@@ -8,7 +8,9 @@ QUEUES = "cardwork.queues"
 UNROUTED = "cardwork.unrouted"
 
 _TYPE_PREFIX = "io.cardwork."
-_KEY = re.compile(r"^(?P<owner>[a-z]+(?:-[a-z]+)*)\.(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)\.v(?P<version>[1-9]\d*)$")
+_KEY = re.compile(
+    r"^(?P<owner>[a-z]+(?:-[a-z]+)*)\.(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)\.v(?P<version>[1-9]\d*)$"
+)
 
 
 def kebab(class_name: str) -> str:

@@ -6,16 +6,18 @@ OpenAPI and AsyncAPI documents.
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import EnumType
 from functools import cache
-from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from marshmallow import EXCLUDE, RAISE, Schema, fields, post_load, validate
 
 from shared.contracts.base import Kind, Message
 from shared.contracts.types import Items, Note, Number, Scoped, Sensitive, Text
+
+T = TypeVar("T")
 
 _PLAIN: dict[type, type[fields.Field[Any]]] = {
     str: fields.String,
@@ -26,7 +28,12 @@ _PLAIN: dict[type, type[fields.Field[Any]]] = {
 }
 
 
-@cache
+def _once_per_class(derive: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
+    """Keep what is derived from a class."""
+    return cast(Callable[[type[Any]], T], cache(derive))
+
+
+@_once_per_class
 def schema_of(cls: type[Any]) -> type[Schema]:
     """Return the schema class of a dataclass; loading with it gives an instance of that dataclass."""
     hints = get_type_hints(cls, include_extras=True)
@@ -37,7 +44,7 @@ def schema_of(cls: type[Any]) -> type[Schema]:
         field.name: _field(hints[field.name], field, exact) for field in dataclasses.fields(cls)
     }
 
-    def make(self: Schema, data: dict[str, Any], **_: Any) -> Any:
+    def make(_: Schema, data: dict[str, Any], **__: Any) -> Any:
         return cls(**data)
 
     members["make"] = post_load(make)
@@ -46,28 +53,28 @@ def schema_of(cls: type[Any]) -> type[Schema]:
     return cast(type[Schema], type(cls.__name__, (Schema,), members))
 
 
-@cache
+@_once_per_class
 def strict(cls: type[Any]) -> Schema:
     """Return the schema for the HTTP edge: an unknown field is refused."""
     return schema_of(cls)(unknown=RAISE)
 
 
-@cache
+@_once_per_class
 def tolerant(cls: type[Any]) -> Schema:
     """Return the schema for readers of messages: a field that a newer writer added is passed over."""
     return schema_of(cls)(unknown=EXCLUDE)
 
 
-@cache
+@_once_per_class
 def masks_of(cls: type[Message]) -> Mapping[str, Sensitive]:
     """Return the fields of a message that nobody may see, with how each is masked."""
-    return {name: mark for name, mark in _marks(cls, Sensitive)}
+    return dict(_marks(cls, Sensitive))
 
 
-@cache
+@_once_per_class
 def scopes_of(cls: type[Message]) -> Mapping[str, Scoped]:
     """Return the fields of a message that name something under a control account."""
-    return {name: mark for name, mark in _marks(cls, Scoped)}
+    return dict(_marks(cls, Scoped))
 
 
 def masked(cls: type[Message], data: Mapping[str, Any]) -> dict[str, Any]:

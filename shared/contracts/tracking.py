@@ -17,7 +17,9 @@ from shared.contracts.types import (
     TrackingNumber,
 )
 
-RequestType = Annotated[str, Text(3, 100, r"^[a-z-]+\.[a-z0-9-]+$", "a command's name, such as accounts.cancel-account")]
+RequestType = Annotated[
+    str, Text(3, 100, r"^[a-z-]+\.[a-z0-9-]+$", "a command's name, such as accounts.cancel-account")
+]
 
 
 @view

@@ -69,7 +69,9 @@ def identifier(prefix: str) -> Text:
 Json = Mapping[str, Any]
 
 AccountId = Annotated[str, identifier("acc"), Scoped("accounts", "account")]
-ControlAccountNumber = Annotated[str, Text(15, 15, r"^\d{15}$", "15 digits"), Scoped("accounts", "control_account")]
+ControlAccountNumber = Annotated[
+    str, Text(15, 15, r"^\d{15}$", "15 digits"), Scoped("accounts", "control_account")
+]
 NewControlAccountNumber = Annotated[str, Text(15, 15, r"^\d{15}$", "15 digits")]
 CompanyNumber = Annotated[str, Text(1, 20)]
 CardNumber = Annotated[str, Text(12, 19, r"^\d{12,19}$", "12 to 19 digits"), Sensitive(visible=4)]
@@ -78,7 +80,9 @@ CommandId = Annotated[str, Text(36, 36, r"^[0-9a-f-]{36}$", "a UUID")]
 TrackingNumber = Annotated[str, Text(10, 16, None, "as printed in the answer to a command")]
 Comment = Annotated[str, Text(1, 500)]
 Name = Annotated[str, Text(1, 100)]
-EmbossedName = Annotated[str, Text(1, 26, r"^[A-Z0-9 .'/&-]+$", "capital letters, digits, spaces and . ' / & -")]
+EmbossedName = Annotated[
+    str, Text(1, 26, r"^[A-Z0-9 .'/&-]+$", "capital letters, digits, spaces and . ' / & -")
+]
 Cursor = Annotated[str, Text(1, 500), Note("next_cursor of the page before")]
 Limit = Annotated[int, Number(1, 500)]
 Currency = Annotated[str, Text(3, 3, r"^[A-Z]{3}$", "an ISO 4217 code")]
@@ -88,7 +92,9 @@ UniversalNumber = Annotated[str, Text(1, 25)]
 Address = Annotated[str, Text(1, 60)]
 Postcode = Annotated[str, Text(1, 12)]
 Country = Annotated[str, Text(2, 2, r"^[A-Z]{2}$", "an ISO 3166 code of two letters")]
-Phone = Annotated[str, Text(3, 32, r"^[+0-9][0-9 ()./-]*$", "digits, with a leading + for an international number")]
+Phone = Annotated[
+    str, Text(3, 32, r"^[+0-9][0-9 ()./-]*$", "digits, with a leading + for an international number")
+]
 Email = Annotated[str, Text(3, 254, r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "an e-mail address")]
 
 
@@ -99,4 +105,3 @@ class Channel(StrEnum):
     API = "api"
     OPERATOR = "operator"
     SYSTEM = "system"
-

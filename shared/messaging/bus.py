@@ -75,7 +75,14 @@ class Handles(Protocol):
         """Note that the broker has these rows, so that the next transaction removes them."""
 
     def sweep(self) -> list[Publication]:
-        """Return what lies in the outbox and is due: delayed retries, and what a crash left behind."""
+        """Return what lies in the outbox and is due: delayed retries, and what a crash left behind.
+
+        A consumer asks at its start, before it takes a message, and from then on every few moments. Raises
+        DatabaseAway where there is no database: it is also how a consumer learns that the database is back.
+        """
+
+    def run_jobs(self) -> Processed:
+        """Do what the clock has made due."""
 
     def tidy(self) -> None:
         """Remove confirmed rows while there is nothing else to do."""
@@ -98,7 +105,11 @@ class CommandSender(Protocol):
     """The gateway's way to the broker: publish a command, know that it is confirmed, hear the replies."""
 
     def send(self, publication: Publication) -> "Sent":
-        """Publish; the result's ``confirmed`` raises BrokerAway or Unroutable where the command was not taken."""
+        """Publish a command, whose id is the ``message_id``; never raises.
+
+        Where the command was not taken, all three futures of the result raise BrokerAway or Unroutable. ``tracked``
+        and ``settled`` also raise BrokerAway where the connection is lost that the replies would have come by.
+        """
 
     def forget(self, command_id: str, sent: "Sent") -> None:
         """Stop listening for replies to a command."""
@@ -112,7 +123,10 @@ class CommandSender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A command on its way: the broker's confirm, tracking's first answer, and the outcome where one was asked for."""
+    """A command on its way: the broker's confirm, tracking's first answer, and the outcome where one was asked for.
+
+    ``tracked`` and ``settled`` hold the content of the reply; whoever hears ``settled`` first has both.
+    """
 
     confirmed: Future[None] = field(default_factory=Future)
     tracked: Future[Mapping[str, Any]] = field(default_factory=Future)

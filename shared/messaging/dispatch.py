@@ -12,24 +12,31 @@ A batch that fails is rolled back and replayed message by message, so that one b
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy import orm
 
 from shared.actor import BadAssertion, Verifier
 from shared.clock import Clock
 from shared.contracts import names
-from shared.contracts.base import Contract, Kind, Message, UnknownMessage
-from shared.contracts.outcomes import CommandAccepted, CommandCompleted, CommandFailed, CommandRejected, RequestStatus
+from shared.contracts.base import Contract, Kind, Message
+from shared.contracts.outcomes import (
+    CommandAccepted,
+    CommandCompleted,
+    CommandRejected,
+    RequestStatus,
+)
 from shared.contracts.types import Channel
 from shared.database import Database, DatabaseAway
 from shared.errors import Rejected, Unavailable
 from shared.ids import new_message_id
 from shared.messaging import inbox, outbox
 from shared.messaging.bus import Delivery, Processed, Publication
-from shared.messaging.envelope import Envelope, Undecodable, decode, encode
+from shared.messaging.dead_letter import dead_letter, failure_of
+from shared.messaging.envelope import Envelope, decode, encode
+from shared.messaging.intake import Heard, Intake, Readable, Unreadable
 from shared.messaging.transaction import Batch, Transaction
 from shared.observability import Metrics
 from shared.service import Job, Observed, Service
@@ -42,18 +49,10 @@ log = structlog.get_logger()
 
 
 class Defect(Exception):
-    """A handler broke a promise, or the message can never be handled."""
+    """A handler broke a promise, or a command came without a good assertion."""
 
 
-@dataclass(slots=True)
-class _Opened:
-    """A delivery with its envelope, its contract and its typed message, or the reason why it has none."""
-
-    delivery: Delivery
-    envelope: Envelope | None = None
-    contract: Contract | None = None
-    message: Message | None = None
-    fault: Exception | None = None
+_Done = tuple[Heard, str, dict[str, Any]]
 
 
 class Dispatcher:
@@ -81,7 +80,7 @@ class Dispatcher:
         self._outbox = service.metadata.tables["outbox"]
         self._confirmed: list[str] = []
         self._job_due: dict[str, datetime] = {}
-        self._listens_to = {cls.contract.key: cls for cls in (*service.handlers, *service.reactions)}
+        self._intake = Intake(service)
 
     def process(self, deliveries: Sequence[Delivery]) -> Processed:
         """Handle a batch; raises DatabaseAway, with the deliveries still to be acknowledged, where there is no database."""
@@ -89,8 +88,13 @@ class Dispatcher:
             return self._together(deliveries)
         except DatabaseAway:
             raise
-        except Exception as error:
-            log.info("batch replayed one by one", service=self.service.name, messages=len(deliveries), why=repr(error))
+        except Exception as error:  # noqa: BLE001 - each message now gets a try of its own
+            log.info(
+                "batch replayed one by one",
+                service=self.service.name,
+                messages=len(deliveries),
+                why=repr(error),
+            )
         processed = Processed()
         for delivery in deliveries:
             processed.add(self._alone(delivery))
@@ -103,7 +107,7 @@ class Dispatcher:
     def sweep(self) -> list[Publication]:
         """Return what lies in the outbox and is due, and bring the outbox's figures up to date."""
         now = self._clock()
-        with self._removing_confirmed() as session:
+        with self._transaction() as session:
             due = outbox.lease_due(session, self._outbox, now)
             count, lag = outbox.lag(session, self._outbox, now)
         self._metrics.outbox_rows.labels(self.service.name).set(count)
@@ -115,7 +119,7 @@ class Dispatcher:
     def tidy(self) -> None:
         """Remove confirmed rows while nothing else is to be done."""
         if self._confirmed:
-            with self._removing_confirmed():
+            with self._transaction():
                 pass
 
     def run_jobs(self) -> Processed:
@@ -132,45 +136,32 @@ class Dispatcher:
 
     def _together(self, deliveries: Sequence[Delivery]) -> Processed:
         started, now = time.perf_counter(), self._clock()
-        opened = [self._open(delivery) for delivery in deliveries]
-        done: list[tuple[_Opened, str, dict[str, Any]]] = []
-        with self._removing_confirmed() as session:
+        read = [self._intake.read(delivery) for delivery in deliveries]
+        readable = [item for item in read if isinstance(item, Readable)]
+        unreadable = [item for item in read if isinstance(item, Unreadable)]
+        with self._transaction() as session:
             batch = self._new_batch(session, now)
-            buried = [self._burial(item.delivery, item.fault, now) for item in opened if item.fault]
-            sound = [item for item in opened if not item.fault]
-            self._observe(sound, batch)
-            fresh = self._fresh([item for item in sound if item.message], batch)
+            self._observe(readable, batch)
+            fresh = self._fresh([item for item in readable if isinstance(item, Heard)], batch)
             self._load(fresh, batch)
-            for item in fresh:
-                outcome, facts = self._handle(item, batch)
-                done.append((item, outcome, facts))
+            done: list[_Done] = [(item, *self._handle(item, batch)) for item in fresh]
             batch.flush()
-            kept = [self._publication(event) for event in batch.events] + [p for burial in buried for p in burial]
-            outbox.keep(session, self._outbox, [(publication, None) for publication in kept], now)
-        self._note(opened, done, time.perf_counter() - started)
+            kept = [self._publication(event) for event in batch.events]
+            for item in unreadable:
+                kept += self._burial(item.delivery, item.why, now)
+            self._keep(session, kept, now)
+        self._note(readable, done, time.perf_counter() - started)
         return Processed(kept, batch.replies)
 
-    def _open(self, delivery: Delivery) -> _Opened:
-        try:
-            envelope = decode(delivery.body)
-            if self.service.observe and envelope.key not in self._listens_to:
-                return _Opened(delivery, envelope, envelope.contract)
-            if envelope.key not in self._listens_to:
-                raise Undecodable(f"{self.service.name} does not handle {envelope.key}")
-            return _Opened(delivery, envelope, envelope.contract, envelope.message())
-        except (Undecodable, UnknownMessage) as error:
-            return _Opened(delivery, fault=error)
-
-    def _observe(self, sound: Sequence[_Opened], batch: Batch) -> None:
-        if self.service.observe and sound:
-            seen = [Observed(envelope=item.envelope, reply_to=item.delivery.reply_to) for item in sound if item.envelope]
+    def _observe(self, readable: Sequence[Readable], batch: Batch) -> None:
+        if self.service.observe and readable:
+            seen = [Observed(envelope=item.envelope, reply_to=item.delivery.reply_to) for item in readable]
             self.service.observe(seen, Transaction(batch, seen[0].envelope))
 
-    def _fresh(self, items: Sequence[_Opened], batch: Batch) -> list[_Opened]:
+    def _fresh(self, items: Sequence[Heard], batch: Batch) -> list[Heard]:
         """Return the items not handled before, each once, and enter them in the inbox."""
-        first: dict[str, _Opened] = {}
+        first: dict[str, Heard] = {}
         for item in items:
-            assert item.envelope
             first.setdefault(item.envelope.id, item)
         new = inbox.take_in(batch.session, self._inbox, first.keys(), batch.now)
         repeated = len(items) - len(new)
@@ -178,10 +169,9 @@ class Dispatcher:
             self._metrics.duplicates.labels(self.service.name).inc(repeated)
         return [item for id_, item in first.items() if id_ in new]
 
-    def _load(self, fresh: Sequence[_Opened], batch: Batch) -> None:
+    def _load(self, fresh: Sequence[Heard], batch: Batch) -> None:
         wanted: dict[str, set[str]] = {}
         for item in fresh:
-            assert item.contract
             for name, kind in self.service.named_by(item.contract).items():
                 value = getattr(item.message, name)
                 if value is not None:
@@ -189,14 +179,13 @@ class Dispatcher:
         for kind in sorted(wanted):
             batch.load(kind, wanted[kind])
 
-    def _handle(self, item: _Opened, batch: Batch) -> tuple[str, dict[str, Any]]:
-        assert item.envelope and item.contract and item.message
-        if item.contract.kind is Kind.EVENT:
-            tx = Transaction(batch, item.envelope)
-            self.service.reactions[type(item.message)](item.message, tx)
-            tx.record()
-            return "handled", {}
-        return self._command(item.envelope, item.contract, item.message, batch)
+    def _handle(self, item: Heard, batch: Batch) -> tuple[str, dict[str, Any]]:
+        if item.contract.kind is Kind.COMMAND:
+            return self._command(item.envelope, item.contract, item.message, batch)
+        tx = Transaction(batch, item.envelope)
+        self.service.reactions[type(item.message)](item.message, tx)
+        tx.record()
+        return "handled", {}
 
     def _command(
         self, envelope: Envelope, contract: Contract, message: Message, batch: Batch
@@ -210,12 +199,16 @@ class Dispatcher:
         about: dict[str, Any] = {"command_id": envelope.id, "command": contract.name}
         try:
             if contract.function and not actor.may(contract.function):
-                raise Rejected("function_not_granted", f"You may not do this: {contract.function} is not granted to you.")
+                raise Rejected(
+                    "function_not_granted", f"You may not do this: {contract.function} is not granted to you."
+                )
             result = self.service.handlers[type(message)](message, tx)
         except Rejected as refusal:
             if len(batch.events) > sent or not tx.is_untouched():
                 raise Defect(f"{contract.name} changed something before it was rejected") from refusal
-            tx.publish(CommandRejected(**about, code=refusal.code, message=refusal.message, field=refusal.field))
+            tx.publish(
+                CommandRejected(**about, code=refusal.code, message=refusal.message, field=refusal.field)
+            )
             return "rejected", {"code": refusal.code}
         tx.record()
         if tx.status is RequestStatus.COMPLETED:
@@ -237,73 +230,69 @@ class Dispatcher:
                 lost = error
                 time.sleep(pause)
             except Exception as error:
-                log.exception("message is a dead letter", service=self.service.name, message_id=delivery.message_id)
-                return self._keep(self._burial(delivery, error, self._clock()))
-        return self._postpone(delivery, lost)
+                log.error(
+                    "handling failed",
+                    service=self.service.name,
+                    message_id=delivery.message_id,
+                    exc_info=error,
+                )
+                return self._bury(delivery, error)
+        return self._put_off(delivery, lost)
 
-    def _postpone(self, delivery: Delivery, why: Unavailable | None) -> Processed:
-        envelope = decode(delivery.body).again()
+    def _put_off(self, delivery: Delivery, why: Unavailable | None) -> Processed:
+        envelope, now = decode(delivery.body).again(), self._clock()
         if envelope.attempt >= self._settings.attempts:
-            return self._keep(self._burial(delivery, why, self._clock()))
-        self._metrics.retries.labels(self.service.name).inc()
-        log.warning("message put off", service=self.service.name, message_id=envelope.id, attempt=envelope.attempt, why=str(why))
-        wait = timedelta(seconds=self._settings.retry_seconds * 2 ** (envelope.attempt - 1))
+            return self._bury(delivery, why)
         again = Publication(
-            exchange=names.QUEUES, key=delivery.queue, body=encode(envelope), message_id=envelope.id, outbox_id=new_message_id()
+            exchange=names.QUEUES,
+            key=delivery.queue,
+            body=encode(envelope),
+            message_id=envelope.id,
+            outbox_id=new_message_id(),
         )
-        now = self._clock()
-        with self._removing_confirmed() as session:
+        wait = timedelta(seconds=self._settings.retry_seconds * 2 ** (envelope.attempt - 1))
+        with self._transaction() as session:
             outbox.keep(session, self._outbox, [(again, now + wait)], now)
+        self._metrics.retries.labels(self.service.name).inc()
+        facts = {"message_id": envelope.id, "attempt": envelope.attempt, "why": str(why)}
+        log.warning("message put off", service=self.service.name, **facts)
         return Processed()
 
-    def _burial(self, delivery: Delivery, why: Exception | None, now: datetime) -> list[Publication]:
-        """Return the dead letter and, where the message is a command that can still be read, its ``command-failed``."""
-        self._metrics.dead_letters.labels(self.service.name, delivery.queue).inc()
-        headers = {"x-why": f"{type(why).__name__}: {why}"[:1000], "x-queue": delivery.queue, "x-died-at": now.isoformat()}
-        letter = Publication(
-            exchange=names.QUEUES,
-            key=names.dead_queue(delivery.queue),
-            body=delivery.body,
-            message_id=delivery.message_id or new_message_id(),
-            outbox_id=new_message_id(),
-            headers=headers,
-        )
-        if self.service.observe:
-            return [letter]  # it owns no command; the owner reports
-        try:
-            envelope = decode(delivery.body)
-            contract = envelope.contract
-        except (Undecodable, UnknownMessage):
-            return [letter]
-        if contract.kind is not Kind.COMMAND:
-            return [letter]
-        failed = CommandFailed(
-            command_id=envelope.id, command=contract.name, code="internal_error",
-            message="This could not be carried out by a fault of the system. It is kept, and an operator will see to it.",
-        )
-        return [letter, self._publication(envelope.causes(failed, source=self.service.name, time=now))]
-
-    def _keep(self, publications: list[Publication]) -> Processed:
+    def _bury(self, delivery: Delivery, why: Exception | None) -> Processed:
         now = self._clock()
-        with self._removing_confirmed() as session:
-            outbox.keep(session, self._outbox, [(publication, None) for publication in publications], now)
-        return Processed(publications)
+        letters = self._burial(delivery, why, now)
+        with self._transaction() as session:
+            self._keep(session, letters, now)
+        return Processed(letters)
+
+    def _burial(self, delivery: Delivery, why: Exception | None, now: datetime) -> list[Publication]:
+        """Return the dead letter and, for a command, its ``command-failed``."""
+        self._metrics.dead_letters.labels(self.service.name, delivery.queue).inc()
+        facts = {"queue": delivery.queue, "message_id": delivery.message_id, "why": str(why)}
+        log.error("message is a dead letter", service=self.service.name, **facts)
+        failed = failure_of(delivery, self.service.name, now)
+        return [dead_letter(delivery, why, now), *([failed] if failed else [])]
 
     # Small parts
 
     def _run(self, job: Job, now: datetime) -> Processed:
         ids = new_message_id()
         envelope = Envelope(
-            id=ids, key=f"{self.service.name}.job.v1", source=self.service.name, time=now, data={}, correlation_id=ids,
+            id=ids,
+            key=f"{self.service.name}.job.v1",
+            source=self.service.name,
+            time=now,
+            data={},
+            correlation_id=ids,
             channel=Channel.SYSTEM,
         )
         try:
-            with self._removing_confirmed() as session:
+            with self._transaction() as session:
                 batch = self._new_batch(session, now)
                 count = job.run(Transaction(batch, envelope))
                 batch.flush()
                 kept = [self._publication(event) for event in batch.events]
-                outbox.keep(session, self._outbox, [(publication, None) for publication in kept], now)
+                self._keep(session, kept, now)
         except DatabaseAway:
             raise
         except Exception:
@@ -322,16 +311,23 @@ class Dispatcher:
             run=lambda tx: inbox.forget_before(tx.session, self._inbox, tx.now - age),
         )
 
-    def _new_batch(self, session: Any, now: datetime) -> Batch:
+    def _new_batch(self, session: orm.Session, now: datetime) -> Batch:
         return Batch(session, self.service.name, now, self._settings, self.service.aggregates)
 
     def _publication(self, event: Envelope) -> Publication:
         return Publication(
-            exchange=names.EVENTS, key=event.key, body=encode(event), message_id=event.id, outbox_id=new_message_id()
+            exchange=names.EVENTS,
+            key=event.key,
+            body=encode(event),
+            message_id=event.id,
+            outbox_id=new_message_id(),
         )
 
+    def _keep(self, session: orm.Session, publications: Sequence[Publication], now: datetime) -> None:
+        outbox.keep(session, self._outbox, [(publication, None) for publication in publications], now)
+
     @contextmanager
-    def _removing_confirmed(self) -> Iterator[Any]:
+    def _transaction(self) -> Iterator[orm.Session]:
         """Open a transaction that also removes the outbox rows confirmed so far: no commit of their own."""
         gone = self._confirmed[:]
         with self._database.write() as session:
@@ -339,19 +335,21 @@ class Dispatcher:
             yield session
         del self._confirmed[: len(gone)]
 
-    def _note(self, opened: Sequence[_Opened], done: Sequence[tuple[_Opened, str, dict[str, Any]]], seconds: float) -> None:
+    def _note(self, readable: Sequence[Readable], done: Sequence[_Done], seconds: float) -> None:
         name = self.service.name
-        self._metrics.batch_messages.labels(name).observe(len(opened))
-        share = seconds / len(opened)
-        for item in opened:
-            if item.envelope:
-                self._metrics.message_seconds.labels(name, item.envelope.key).observe(share)
-            else:
-                log.error("message is a dead letter", service=name, message_id=item.delivery.message_id, why=str(item.fault))
+        if not readable:
+            return
+        self._metrics.batch_messages.labels(name).observe(len(readable))
+        for item in readable:
+            self._metrics.message_seconds.labels(name, item.envelope.key).observe(seconds / len(readable))
         for item, outcome, facts in done:
-            assert item.envelope
             self._metrics.messages.labels(name, item.envelope.key, outcome).inc()
             log.info(
-                "handled", service=name, message=item.envelope.key, message_id=item.envelope.id,
-                command_id=item.envelope.correlation_id, outcome=outcome, **facts,
+                "handled",
+                service=name,
+                message=item.envelope.key,
+                message_id=item.envelope.id,
+                command_id=item.envelope.correlation_id,
+                outcome=outcome,
+                **facts,
             )

@@ -63,10 +63,12 @@ class Envelope:
         except UnknownMessage as error:
             raise Undecodable(str(error)) from error
         except ValidationError as error:
-            raise Undecodable(f"{self.key}: {error.normalized_messages()}") from error
+            raise Undecodable(f"{self.key}: {error.messages_dict}") from error
         return loaded
 
-    def causes(self, event: Message, *, source: str, time: datetime, subject: str | None = None) -> "Envelope":
+    def causes(
+        self, event: Message, *, source: str, time: datetime, subject: str | None = None
+    ) -> "Envelope":
         """Return the envelope of an event that handling this message gives rise to."""
         return Envelope(
             id=new_message_id(),

@@ -36,7 +36,10 @@ def define_outbox(metadata: sa.MetaData) -> sa.Table:
 
 
 def keep(
-    session: orm.Session, outbox: sa.Table, publications: Sequence[tuple[Publication, datetime | None]], now: datetime
+    session: orm.Session,
+    outbox: sa.Table,
+    publications: Sequence[tuple[Publication, datetime | None]],
+    now: datetime,
 ) -> None:
     """Write publications, each with the instant at which it falls due (None: it is published right after the commit)."""
     insert_rows(session, outbox, _COLUMNS, [_row(publication, due, now) for publication, due in publications])

@@ -126,7 +126,9 @@ class Transaction:
             self._before.append((self._kind_of(thing), thing, state_of(thing)))
 
     def _kind_of(self, thing: Any) -> Aggregate:
-        return next(aggregate for aggregate in self.batch.aggregates.values() if aggregate.model is type(thing))
+        return next(
+            aggregate for aggregate in self.batch.aggregates.values() if aggregate.model is type(thing)
+        )
 
     def publish(self, event: Message, subject: str | None = None) -> None:
         """Send an event when the transaction commits."""
@@ -150,11 +152,18 @@ class Transaction:
         name = self.envelope.contract.name
         self.publish(CommandCompleted(command_id=self.envelope.correlation_id, command=name, result=result))
 
-    def continuing(self, *, command_id: str, key: str, actor: str, on_behalf_of: str | None, channel: Channel) -> "Transaction":
+    def continuing(
+        self, *, command_id: str, key: str, actor: str, on_behalf_of: str | None, channel: Channel
+    ) -> "Transaction":
         """Return a transaction, in the same batch, for work that an earlier command left to the clock."""
         envelope = replace(
-            self.envelope, id=new_message_id(), key=key, correlation_id=command_id, actor=actor,
-            on_behalf_of=on_behalf_of, channel=channel,
+            self.envelope,
+            id=new_message_id(),
+            key=key,
+            correlation_id=command_id,
+            actor=actor,
+            on_behalf_of=on_behalf_of,
+            channel=channel,
         )
         return Transaction(self.batch, envelope)
 

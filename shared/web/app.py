@@ -70,8 +70,14 @@ def _note(service: str, metrics: Metrics, response: Response) -> None:
     metrics.http_seconds.labels(service, route, request.method).observe(seconds)
     # The route and not the path: what a caller typed there may be a card number.
     log.info(
-        "answered", service=service, method=request.method, route=route, status=response.status_code,
-        milliseconds=round(seconds * 1000, 1), user=g.actor.user_id if "actor" in g else None, **g.get("facts", {}),
+        "answered",
+        service=service,
+        method=request.method,
+        route=route,
+        status=response.status_code,
+        milliseconds=round(seconds * 1000, 1),
+        user=g.actor.user_id if "actor" in g else None,
+        **g.get("facts", {}),
     )
 
 
@@ -104,7 +110,9 @@ def _add_read(app: Flask, contract: Contract, query: Callable[[Any, Reader], Any
             raise function_not_granted(contract.function)
         question = load_input(contract, path)
         with running.database.read() as session:
-            answer = query(question, Reader(session, g.actor, contract.function, running.clock(), running.settings))
+            answer = query(
+                question, Reader(session, g.actor, contract.function, running.clock(), running.settings)
+            )
         return json_response(answer)
 
     method = "POST" if contract.sends_body else "GET"
@@ -127,7 +135,9 @@ def load_input(contract: Contract, path: Mapping[str, str]) -> Any:
     given = json_body() if by_body else _criteria(contract)
     doubled = sorted(given.keys() & path.keys())
     if doubled:
-        raise BadRequest(f"{', '.join(doubled)} stands in the path; leave it out of the {'body' if by_body else 'query'}.")
+        raise BadRequest(
+            f"{', '.join(doubled)} stands in the path; leave it out of the {'body' if by_body else 'query'}."
+        )
     return strict(contract.cls).load({**given, **path})
 
 

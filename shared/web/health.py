@@ -24,7 +24,9 @@ def add_health(app: Flask, metrics: Metrics, checks: Mapping[str, Check]) -> Non
     def ready() -> Response:
         states = {name: check() for name, check in checks.items()}
         words = {name: "ready" if well else "not ready" for name, well in states.items()}
-        return Response(orjson.dumps(words), 200 if all(states.values()) else 503, content_type="application/json")
+        return Response(
+            orjson.dumps(words), 200 if all(states.values()) else 503, content_type="application/json"
+        )
 
     @app.get("/metrics")
     def figures() -> Response:

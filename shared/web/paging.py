@@ -29,11 +29,17 @@ def decode_cursor(cursor: str | None, *types: type[Any]) -> list[Any] | None:
             return list(key)
     except (Error, ValueError, TypeError):
         pass
-    raise Rejected("bad_cursor", "This cursor is not one that a list gave out; leave it out to begin anew.", "cursor")
+    raise Rejected(
+        "bad_cursor", "This cursor is not one that a list gave out; leave it out to begin anew.", "cursor"
+    )
 
 
 def page_of(
-    rows: Sequence[R], limit: int, view: Callable[[R], V], key: Callable[[R], Sequence[str | int]], total: int | None = None
+    rows: Sequence[R],
+    limit: int,
+    view: Callable[[R], V],
+    key: Callable[[R], Sequence[str | int]],
+    total: int | None = None,
 ) -> Page[V]:
     """Return a page of at most ``limit`` of the rows; ask the database for one more than that to know if there is more."""
     shown, more = rows[:limit], len(rows) > limit

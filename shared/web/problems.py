@@ -63,7 +63,9 @@ class Problem(Exception):
             **self.members,
         }
         if self.errors:
-            body["errors"] = [{"pointer": f.pointer, "code": f.code, "message": f.message} for f in self.errors]
+            body["errors"] = [
+                {"pointer": f.pointer, "code": f.code, "message": f.message} for f in self.errors
+            ]
         given = {name: value for name, value in body.items() if value is not None}
         answer = Response(orjson.dumps(given), self.status, content_type="application/problem+json")
         answer.headers.update(self.headers)
@@ -73,7 +75,10 @@ class Problem(Exception):
 def not_signed_in(detail: str = "Sign in, then send the token as Authorization: Bearer …") -> Problem:
     """Return the problem of a request without a good session."""
     return Problem(
-        status=401, code="not_signed_in", title="You are not signed in.", detail=detail,
+        status=401,
+        code="not_signed_in",
+        title="You are not signed in.",
+        detail=detail,
         headers={"WWW-Authenticate": 'Bearer realm="cardwork"'},
     )
 
@@ -81,7 +86,9 @@ def not_signed_in(detail: str = "Sign in, then send the token as Authorization: 
 def function_not_granted(function: str) -> Problem:
     """Return the problem of a caller who lacks a function (IDN-05)."""
     return Problem(
-        status=403, code="function_not_granted", title="You may not do this.",
+        status=403,
+        code="function_not_granted",
+        title="You may not do this.",
         detail=f"The function {function} is not granted to you. Your programme's principal administrator can ask for it.",
     )
 
@@ -91,7 +98,11 @@ def invalid_input(messages: Mapping[str, Any], *, in_body: bool) -> Problem:
     faults = list(_faults(messages, "/" if in_body else ""))
     named = ", ".join(sorted({fault.pointer.strip("/") for fault in faults}))
     return Problem(
-        status=422, code="invalid_input", title="The input is not valid.", detail=f"Look at: {named}.", errors=faults
+        status=422,
+        code="invalid_input",
+        title="The input is not valid.",
+        detail=f"Look at: {named}.",
+        errors=faults,
     )
 
 
@@ -120,16 +131,24 @@ def problem_of(error: Exception) -> Problem:
         case NotFound():
             return Problem(status=404, code=error.code, title="There is no such thing.", detail=error.message)
         case Rejected():
-            return Problem(status=422, code=error.code, title="This was refused.", detail=error.message, field=error.field)
+            return Problem(
+                status=422,
+                code=error.code,
+                title="This was refused.",
+                detail=error.message,
+                field=error.field,
+            )
         case Unavailable():
             return unavailable(str(error))
         case ValidationError():
-            return invalid_input(error.normalized_messages(), in_body=request.method == "POST")
+            return invalid_input(error.messages_dict, in_body=request.method == "POST")
         case HTTPException():
             return _plain(error)
-    log.exception("request failed", path=request.path, exc_info=error)
+    log.error("request failed", path=request.path, exc_info=error)
     return Problem(
-        status=500, code="internal_error", title="Something went wrong on our side.",
+        status=500,
+        code="internal_error",
+        title="Something went wrong on our side.",
         detail="It has been noted under this request_id. Trying again may help.",
     )
 
@@ -137,7 +156,9 @@ def problem_of(error: Exception) -> Problem:
 def unavailable(detail: str) -> Problem:
     """Return the problem of a server that is away for now (503)."""
     return Problem(
-        status=503, code="unavailable", title="This cannot be done right now.",
+        status=503,
+        code="unavailable",
+        title="This cannot be done right now.",
         detail=f"{detail[:1].upper()}{detail[1:]}. Nothing is lost; try again shortly.",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
@@ -149,7 +170,9 @@ def _plain(error: HTTPException) -> Problem:
     headers = {}
     if status == 405 and getattr(error, "valid_methods", None):
         headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
-    return Problem(status=status, code=code, title=f"{error.name}.", detail=error.description, headers=headers)
+    return Problem(
+        status=status, code=code, title=f"{error.name}.", detail=error.description, headers=headers
+    )
 
 
 def answer_with_problems(app: Flask) -> None:

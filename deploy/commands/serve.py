@@ -1,0 +1,59 @@
+"""`cardwork serve NAME`: the web process of the gateway or of a service, under gunicorn."""
+
+from typing import Any
+
+import click
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from deploy.compose import shape_of
+from shared.observability import set_up_logging
+from shared.settings import Settings, read_settings
+
+_TIMEOUT_SECONDS = 60
+_GRACE_SECONDS = 20
+
+
+class WebProcess(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn with Cardwork's settings; the app is built after the fork, so that no connection is shared."""
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        self._name = name
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hand our settings to gunicorn."""
+        settings = self._settings
+        chosen: dict[str, Any] = {
+            "bind": f"{settings.host}:{settings.port}",
+            "workers": settings.web_processes,
+            "worker_class": "gthread",
+            "threads": settings.web_threads,
+            "timeout": _TIMEOUT_SECONDS,
+            "graceful_timeout": _GRACE_SECONDS,
+            "keepalive": 30,
+            "worker_tmp_dir": "/dev/shm",  # noqa: S108 - in memory, as gunicorn advises; the root may be read-only
+            "limit_request_line": 4094,
+            "limit_request_fields": 50,
+            "proc_name": f"cardwork-{self._name}",
+            "post_worker_init": lambda _: set_up_logging(settings.log_level, settings.log_format),
+        }
+        for name, value in chosen.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Return the app of this worker process."""
+        shape = shape_of(self._settings)
+        return shape.gateway_app() if self._name == "gateway" else shape.service_app(self._name)
+
+
+@click.command()
+@click.argument("name")
+def serve(name: str) -> None:
+    """Serve the web of NAME: gateway, or a service's reads."""
+    settings = read_settings()
+    set_up_logging(settings.log_level, settings.log_format)
+    if name != "gateway":
+        shape_of(settings).service(name)
+    WebProcess(name, settings).run()

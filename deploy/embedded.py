@@ -1,0 +1,65 @@
+"""The one-process shape in motion: a thread for each consumer, and a web server in the main thread."""
+
+import signal
+import threading
+from types import FrameType
+
+from waitress.server import create_server
+
+from deploy.compose import Embedded
+
+_STOP_SECONDS = 20
+
+
+class EmbeddedSystem:
+    """Consumers and web server of one process; `serve` returns after SIGTERM or SIGINT, or when `stop` is called."""
+
+    def __init__(self, shape: Embedded) -> None:
+        self._shape = shape
+        consuming = [name for name, service in shape.services.items() if service.consumes]
+        self._consumers = {name: shape.consumer(name) for name in consuming}
+        self._threads = [
+            threading.Thread(target=consumer.run, name=f"{name}-worker", daemon=True)
+            for name, consumer in self._consumers.items()
+        ]
+        settings = shape.settings
+        self._server = create_server(
+            shape.gateway_app(),
+            host=settings.host,
+            port=settings.port,
+            threads=settings.web_threads,
+            ident="cardwork",
+            max_request_body_size=settings.largest_body * 2,
+            channel_timeout=60,
+        )
+        self._stopping = threading.Event()
+
+    def serve(self) -> None:
+        """Serve until told to stop, then finish what is in hand."""
+        for signal_ in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_, self._on_signal)
+        self.start_workers()
+        try:
+            self._server.run()
+        except SystemExit:
+            pass
+        finally:
+            self.stop()
+
+    def start_workers(self) -> None:
+        """Start the consumers."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop taking requests, let every consumer finish its batch, and close."""
+        self._server.close()
+        for consumer in self._consumers.values():
+            consumer.stop()
+        for thread in self._threads:
+            if thread.ident:
+                thread.join(_STOP_SECONDS)
+        self._shape.close()
+
+    def _on_signal(self, _: int, __: FrameType | None) -> None:
+        raise SystemExit(0)

@@ -1,0 +1,62 @@
+"""The gateway's Flask app, put together from its parts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, request
+from flask_limiter import Limiter
+
+from services.gateway.commands import command_routes
+from services.gateway.docs_page import documentation
+from services.gateway.entrance import Entrance
+from services.gateway.progress import progress_routes
+from services.gateway.reads import read_routes
+from services.gateway.sessions import session_routes
+from services.gateway.upstream import Assertions, Upstream
+from shared.clock import Clock
+from shared.messaging.bus import CommandSender
+from shared.observability import Metrics
+from shared.settings import Settings
+from shared.web.app import bare_app
+
+ROOT = "/api/v1"
+
+
+def gateway_app(
+    *,
+    settings: Settings,
+    upstreams: Mapping[str, Upstream],
+    assertions: Assertions,
+    sender: CommandSender,
+    clock: Clock,
+    metrics: Metrics,
+    openapi: dict[str, Any],
+) -> Flask:
+    """Return the portal API; nothing is connected before the first request."""
+    # One service that is away does not take the others' reads with it, so only the broker decides.
+    checks = {"broker": sender.is_ready}
+    app = bare_app("gateway", metrics=metrics, checks=checks, largest_body=settings.largest_body)
+    limiter = Limiter(_client, app=app, default_limits=[settings.rate_limit], storage_uri="memory://")
+    entrance = Entrance(upstreams["identity"], upstreams["accounts"])
+    parts = [
+        session_routes(entrance, upstreams["identity"], limiter, settings.sign_in_rate_limit),
+        progress_routes(entrance, upstreams["tracking"], max(1, settings.web_threads // 2)),
+        command_routes(entrance, assertions, sender, clock),
+        read_routes(entrance, upstreams),
+    ]
+    for part in parts:
+        app.register_blueprint(part, url_prefix=ROOT)
+    app.register_blueprint(documentation(openapi))
+    if settings.secure_transport:
+        app.after_request(_demand_secure_transport)
+    return app
+
+
+def _client() -> str:
+    """Return whose requests are counted together: a session's, or an address's where there is none."""
+    return request.headers.get("Authorization") or request.remote_addr or ""
+
+
+def _demand_secure_transport(answer: Any) -> Any:
+    answer.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    return answer

@@ -1,0 +1,218 @@
+"""The command routes, straight from the contracts: check, publish, wait for the broker's confirm, answer."""
+
+import re
+from collections.abc import Mapping
+from concurrent.futures import TimeoutError as TookTooLong
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, g, request
+from marshmallow import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from services.gateway.entrance import Entrance
+from services.gateway.upstream import Assertions
+from shared.clock import Clock
+from shared.contracts import names
+from shared.contracts.base import Contract, Message, catalogue
+from shared.contracts.outcomes import RequestStatus
+from shared.contracts.types import Channel
+from shared.ids import command_id_of, new_message_id
+from shared.messaging.bus import BrokerAway, CommandSender, Publication, Sent
+from shared.messaging.envelope import Envelope, encode
+from shared.web.app import flask_rule, json_response, load_input
+from shared.web.problems import Fault, Problem
+
+CONFIRM_SECONDS = 5
+TRACKED_SECONDS = 2
+LONGEST_WAIT_SECONDS = 10
+_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
+_TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+
+def command_routes(
+    entrance: Entrance, assertions: Assertions, sender: CommandSender, clock: Clock
+) -> Blueprint:
+    """Return a route for every command that is declared."""
+    blueprint = Blueprint("commands", __name__)
+    for contract in catalogue.commands():
+        door = _Door(contract, entrance, assertions, sender, clock)
+        blueprint.add_url_rule(
+            flask_rule(contract), contract.name.replace(".", "-"), door.take, methods=["POST"]
+        )
+    return blueprint
+
+
+class _Door:
+    """Takes one kind of command in."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        entrance: Entrance,
+        assertions: Assertions,
+        sender: CommandSender,
+        clock: Clock,
+    ) -> None:
+        self._contract = contract
+        self._entrance = entrance
+        self._assertions = assertions
+        self._sender = sender
+        self._clock = clock
+
+    def take(self, **path: str) -> Response:
+        """Answer a POST: 202 with the tracking number, or with ``Prefer: wait`` the outcome."""
+        key, wait = _idempotency_key(), _wait_seconds()
+        envelope = self._envelope(key, waits=wait > 0, path=path)
+        g.facts = {"command_id": envelope.id, "command": self._contract.name}
+        sent = self._sender.send(
+            Publication(
+                exchange=names.COMMANDS, key=self._contract.key, body=encode(envelope), message_id=envelope.id
+            )
+        )
+        try:
+            answer = self._answer(envelope, sent, wait)
+        finally:
+            self._sender.forget(envelope.id, sent)
+        answer.headers["Idempotency-Key"] = key
+        return answer
+
+    def _envelope(self, key: str, *, waits: bool, path: Mapping[str, str]) -> Envelope:
+        contract = self._contract
+        session = self._entrance.session()
+        message, fault = _load(contract, path)
+        places = self._entrance.look_up(contract, message) if message else []
+        actor = self._entrance.visitor(session).actor
+        self._entrance.check_function(contract, actor)
+        if message is None:
+            raise fault
+        scope = self._entrance.check_places(contract, actor, places)
+        id_ = command_id_of(actor.user_id, key)
+        trace = request.headers.get("traceparent", "")
+        return Envelope(
+            id=id_,
+            key=contract.key,
+            source="gateway",
+            time=self._clock(),
+            data=message,
+            correlation_id=id_,
+            subject=path.get("account_id") or path.get("number"),
+            actor=actor.user_id,
+            channel=Channel.API,
+            assertion=self._assertions.of(actor, contract.owner, "tracking"),
+            scope=scope,
+            fingerprint=_fingerprint(contract, message),
+            trace_parent=trace if _TRACE.match(trace) else None,
+            waits=waits,
+        )
+
+    def _answer(self, envelope: Envelope, sent: Sent, wait: int) -> Response:
+        try:
+            sent.confirmed.result(CONFIRM_SECONDS)
+        except TookTooLong:
+            raise BrokerAway("the broker did not confirm the command in time") from None
+        links = _links(envelope.id)
+        try:
+            tracked = sent.tracked.result(TRACKED_SECONDS)
+        except (TookTooLong, BrokerAway):
+            # The command lies safe in its queues; its number follows under the command's own id.
+            return _accepted(envelope.id, None, links)
+        number = str(tracked["tracking_number"])
+        g.facts["tracking_number"] = number
+        if tracked["conflict"]:
+            raise _key_reused(number)
+        answer = self._outcome(envelope.id, number, sent, wait) if wait else None
+        answer = answer or _accepted(envelope.id, number, _links(number))
+        if tracked["replayed"]:
+            answer.headers["Idempotency-Replayed"] = "true"
+        return answer
+
+    def _outcome(self, command_id: str, number: str, sent: Sent, wait: int) -> Response | None:
+        """Return the outcome as an answer; None where it did not come in time."""
+        try:
+            settled = sent.settled.result(wait)
+        except (TookTooLong, BrokerAway):
+            return None
+        named: dict[str, Any] = {"command_id": command_id, "tracking_number": number}
+        if settled["status"] == RequestStatus.COMPLETED:
+            done = {
+                **named,
+                "status": settled["status"],
+                "result": settled["result"],
+                "links": _links(number),
+            }
+            answer = json_response(done)
+            answer.headers["Location"] = _links(number)["self"]
+            return answer
+        failed = settled["status"] == RequestStatus.FAILED
+        return Problem(
+            status=500 if failed else 422,
+            code=settled["code"] or "refused",
+            title="This could not be carried out." if failed else "This was refused.",
+            detail=settled["message"],
+            errors=[Fault(f"/{settled['field']}", settled["code"], settled["message"])]
+            if settled["field"]
+            else (),
+            **named,
+        ).response()
+
+
+def _load(contract: Contract, path: Mapping[str, str]) -> tuple[Message | None, Any]:
+    """Return the message, or the fault in it: who may not be here is told that first, and of the fault nothing."""
+    try:
+        return load_input(contract, path), None
+    except (ValidationError, HTTPException) as error:
+        return None, error
+
+
+def _idempotency_key() -> str:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return new_message_id()
+    if not _KEY.match(key):
+        raise Problem(
+            status=422, code="bad_idempotency_key", title="The Idempotency-Key is not valid.",
+            detail="Send 1 to 255 visible ASCII characters, such as a UUID.",
+        )  # fmt: skip
+    return key
+
+
+def _wait_seconds() -> int:
+    asked = _WAIT.search(request.headers.get("Prefer", ""))
+    return min(int(asked[1]), LONGEST_WAIT_SECONDS) if asked else 0
+
+
+def _fingerprint(contract: Contract, message: Message) -> str:
+    """Return what tells two commands under one key apart: their kind and every field."""
+    content = orjson.dumps([contract.key, asdict(message)], option=orjson.OPT_SORT_KEYS)  # type: ignore[call-overload]
+    return sha256(content).hexdigest()
+
+
+def _key_reused(number: str) -> Problem:
+    return Problem(
+        status=422, code="idempotency_key_reused", title="This Idempotency-Key was used for another command.",
+        detail="Send a new key for a new command. Nothing was done now; what the key was first used for is linked.",
+        tracking_number=number,
+    )  # fmt: skip
+
+
+def _links(number: str) -> dict[str, str]:
+    here = f"/api/v1/tracking/{number}"
+    return {"self": here, "events": f"{here}/events"}
+
+
+def _accepted(command_id: str, number: str | None, links: Mapping[str, str]) -> Response:
+    answer = json_response(
+        {
+            "command_id": command_id,
+            "tracking_number": number,
+            "status": RequestStatus.RECEIVED.value,
+            "links": links,
+        },
+        202,
+    )
+    answer.headers["Location"] = links["self"]
+    return answer

@@ -1,0 +1,114 @@
+"""Who is asking, and may they: the session behind a token, and the control accounts above whatever a request names."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import g, request
+
+from services.gateway.loader import Loader
+from services.gateway.upstream import Upstream
+from shared.actor import Actor, Party
+from shared.contracts.base import Contract, Message
+from shared.contracts.schema import scopes_of
+from shared.contracts.types import Scoped
+from shared.errors import NotFound
+from shared.web.problems import function_not_granted, not_signed_in
+
+_TOKEN_LENGTHS = range(20, 201)
+Place = tuple[str, str]  # the kind of a thing and its id
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in user, as identity describes the session."""
+
+    actor: Actor
+    name: str
+    role: str
+    expires_at: datetime
+
+
+class Entrance:
+    """Lets nobody in without a session, and nobody to what lies outside the own control accounts."""
+
+    def __init__(self, identity: Upstream, accounts: Upstream) -> None:
+        self._identity = identity
+        self._accounts = accounts
+        self._sessions: Loader[str, dict[str, Any]] = Loader("sessions", self._check_sessions)
+        self._places: Loader[Place, tuple[str, ...]] = Loader("scopes", self._find_places)
+
+    def session(self) -> "Future[dict[str, Any] | None]":
+        """Begin to look up the session of this request; raises a 401 problem where it bears no token."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or len(token) not in _TOKEN_LENGTHS:
+            raise not_signed_in()
+        return self._sessions.load(token)
+
+    def visitor(self, session: "Future[dict[str, Any] | None]") -> Visitor:
+        """Return who is asking; raises a 401 problem where the session is over."""
+        found = session.result()
+        if found is None:
+            raise not_signed_in("This session is over. Sign in again.")
+        visitor = _visitor(found)
+        g.actor = visitor.actor
+        return visitor
+
+    def look_up(self, contract: Contract, message: Message) -> list["Future[tuple[str, ...] | None]"]:
+        """Begin to look up where everything lies that the message names."""
+        return [self._places.load((mark.kind, id_)) for id_, mark in _named(contract, message)]
+
+    def check_function(self, contract: Contract, actor: Actor) -> None:
+        """Raise a 403 problem where the caller has the function over nothing at all."""
+        if contract.function and not actor.may(contract.function):
+            raise function_not_granted(contract.function)
+
+    def check_places(
+        self, contract: Contract, actor: Actor, places: Sequence["Future[tuple[str, ...] | None]"]
+    ) -> tuple[str, ...]:
+        """Return the control accounts above what the message names, the master first.
+
+        Raises NotFound where something does not exist or lies outside the caller's control accounts: a caller cannot
+        tell the two apart.
+        """
+        paths = [place.result() for place in places]
+        for path in paths:
+            if path is None or (contract.function and not actor.covers(contract.function, path)):
+                raise NotFound("thing")
+        return max((path for path in paths if path), key=len, default=())
+
+    def _check_sessions(self, tokens: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+        found = self._identity.post("/sessions/check", {"tokens": list(tokens)})["sessions"]
+        return {token: session for token, session in zip(tokens, found, strict=True) if session}
+
+    def _find_places(self, places: Sequence[Place]) -> Mapping[Place, tuple[str, ...]]:
+        asked: dict[str, list[str]] = {}
+        for kind, id_ in places:
+            asked.setdefault(kind, []).append(id_)
+        found = self._accounts.post("/scopes", asked)
+        return {(kind, id_): tuple(path) for kind, paths in found.items() for id_, path in paths.items()}
+
+
+def _named(contract: Contract, message: Message) -> list[tuple[str, Scoped]]:
+    found = []
+    for name, mark in scopes_of(contract.cls).items():
+        value = getattr(message, name)
+        values = value if isinstance(value, list) else [value]
+        found += [(id_, mark) for id_ in values if id_ is not None]
+    return found
+
+
+def _visitor(session: Mapping[str, Any]) -> Visitor:
+    grants = {
+        function: frozenset(numbers) for functions, numbers in session["grants"] for function in functions
+    }
+    actor = Actor(
+        user_id=session["user_id"],
+        party=Party(session["party"]),
+        company=session["company"],
+        session_id=session["session_id"],
+        grants=grants,
+    )
+    return Visitor(actor, session["name"], session["role"], datetime.fromisoformat(session["expires_at"]))

@@ -1,0 +1,146 @@
+"""The read routes, straight from the contracts: check, ask the owner, put together what several services know."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from services.gateway.entrance import Entrance
+from services.gateway.upstream import Upstream
+from shared.actor import Actor
+from shared.contracts.accounts import GetAccount, GetAccountHistory
+from shared.contracts.base import Contract, catalogue
+from shared.contracts.tracking import FindRequests
+from shared.errors import Unavailable
+from shared.web.app import flask_rule, json_body, json_response, load_input
+
+LATEST_REQUESTS = 5
+_CSV = "text/csv"
+Addition = Callable[[dict[str, Any]], None]
+
+
+def read_routes(entrance: Entrance, upstreams: Mapping[str, Upstream]) -> Blueprint:
+    """Return a route for every read that is declared."""
+    blueprint = Blueprint("reads", __name__)
+    aggregate = Aggregate(upstreams["tracking"])
+    beside: dict[Any, Callable[[str, Actor], Any]] = {GetAccount: aggregate.latest_requests}
+    after: dict[Any, Addition] = {GetAccountHistory: aggregate.add_tracking_numbers}
+    for contract in catalogue.reads():
+        window = _Window(
+            contract, entrance, upstreams[contract.owner], beside.get(contract.cls), after.get(contract.cls)
+        )
+        method = "POST" if contract.sends_body else "GET"
+        blueprint.add_url_rule(
+            flask_rule(contract), contract.name.replace(".", "-"), window.show, methods=[method]
+        )
+    return blueprint
+
+
+class _Window:
+    """Shows one kind of read. ``beside`` is fetched while the owner answers, ``after`` adds to what it answered."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        entrance: Entrance,
+        owner: Upstream,
+        beside: Callable[[str, Actor], Any] | None,
+        after: Addition | None,
+    ) -> None:
+        self._contract = contract
+        self._entrance = entrance
+        self._owner = owner
+        self._beside = beside
+        self._after = after
+
+    def show(self, **path: str) -> Response:
+        """Answer the read as JSON, or a list as CSV where that is what is asked for."""
+        contract = self._contract
+        actor = self._entrance.visitor(self._entrance.session()).actor
+        self._entrance.check_function(contract, actor)
+        question = load_input(contract, path)
+        self._entrance.check_places(contract, actor, self._entrance.look_up(contract, question))
+        aside = _pool().submit(self._beside, next(iter(path.values())), actor) if self._beside else None
+        found = self._ask(path, actor)
+        if aside:
+            found.update(aside.result())
+        if self._after:
+            self._after(found)
+        return self._response(found)
+
+    def _ask(self, path: Mapping[str, str], actor: Actor) -> Any:
+        route = (self._contract.route or "").format(**path)
+        if self._contract.sends_body:
+            return self._owner.post(route, json_body(), actor)
+        return self._owner.get(route, request.args.to_dict(flat=False), actor)
+
+    def _response(self, found: Any) -> Response:
+        if self._contract.listing and request.accept_mimetypes.best_match(["application/json", _CSV]) == _CSV:
+            return _as_csv(self._contract, found)
+        answer = json_response(found)
+        if not self._contract.listing:
+            answer.add_etag()
+            answer.make_conditional(request)
+        return answer
+
+
+class Aggregate:
+    """What tracking adds to the answers of other services; while it is away, they are answered without."""
+
+    def __init__(self, tracking: Upstream) -> None:
+        self._tracking = tracking
+
+    def latest_requests(self, account_id: str, actor: Actor) -> dict[str, Any]:
+        """Return the latest requests of a card account, for its profile."""
+        if not actor.may(FindRequests.contract.function or ""):
+            return {"last_requests": None}
+        try:
+            criteria = {"account_id": account_id, "limit": LATEST_REQUESTS}
+            return {"last_requests": self._tracking.get("/tracking", criteria, actor)["data"]}
+        except Unavailable:
+            return {"last_requests": None}
+
+    def add_tracking_numbers(self, page: dict[str, Any]) -> None:
+        """Name the request of each change in a history (ACC-18)."""
+        ids = sorted({change["command_id"] for change in page["data"]})
+        try:
+            found = self._tracking.post("/progress", {"command_ids": ids}) if ids else {}
+        except Unavailable:
+            found = {}
+        for change in page["data"]:
+            change["tracking_number"] = found.get(change["command_id"], {}).get("tracking_number")
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Return the threads for what is fetched beside; made at the first use, as a forked process needs its own."""
+    return ThreadPoolExecutor(max_workers=16, thread_name_prefix="beside")
+
+
+def _as_csv(contract: Contract, page: Mapping[str, Any]) -> Response:
+    assert contract.returns
+    names = [field.name for field in fields(contract.returns)]
+    answer = Response(_lines(names, page["data"]), content_type=f"{_CSV}; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{contract.name.partition(".")[2]}.csv"'
+    if page["next_cursor"]:
+        answer.headers["X-Next-Cursor"] = page["next_cursor"]
+    return answer
+
+
+def _lines(names: list[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(names)
+    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    # A spreadsheet would run a cell that begins like a formula.
+    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text

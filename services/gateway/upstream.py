@@ -1,0 +1,90 @@
+"""The services behind the gateway, over HTTP: one client for each, with time-outs, and an assertion on every request."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import orjson
+from flask import g, has_request_context
+
+from shared.actor import Actor, Party, Signer
+from shared.clock import Clock
+from shared.errors import Unavailable
+from shared.web.problems import Problem
+
+GATEWAY = Actor(user_id="gateway", party=Party.SYSTEM)
+_RENEWED_AFTER = timedelta(seconds=30)
+_MOST_KEPT = 10_000
+
+
+class Assertions:
+    """Signs for users, and keeps a signed assertion while it has half its life before it."""
+
+    def __init__(self, signer: Signer, clock: Clock) -> None:
+        self._signer = signer
+        self._clock = clock
+        self._kept: dict[tuple[str, tuple[str, ...]], tuple[Actor, datetime, str]] = {}
+
+    def of(self, actor: Actor, *audience: str) -> str:
+        """Return an assertion of this actor for these services."""
+        now, key = self._clock(), (actor.session_id or actor.user_id, audience)
+        kept = self._kept.get(key)
+        if kept and kept[0] == actor and now - kept[1] < _RENEWED_AFTER:
+            return kept[2]
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        token = self._signer.sign(actor, audience, now)
+        self._kept[key] = (actor, now, token)
+        return token
+
+
+class Upstream:
+    """One service behind the gateway; a thread-safe client."""
+
+    def __init__(self, name: str, client: httpx.Client, assertions: Assertions) -> None:
+        self.name = name
+        self._client = client
+        self._assertions = assertions
+
+    def get(self, path: str, criteria: Any, actor: Actor = GATEWAY) -> Any:
+        """Return what the service answers; raises its problem, or Unavailable where it does not answer."""
+        return self._ask("GET", path, actor, params=criteria)
+
+    def post(self, path: str, body: Mapping[str, Any], actor: Actor = GATEWAY) -> Any:
+        """Send a body and return the answer; raises as `get` does."""
+        return self._ask(
+            "POST", path, actor, content=orjson.dumps(body), headers={"Content-Type": "application/json"}
+        )
+
+    def delete(self, path: str, actor: Actor = GATEWAY) -> None:
+        """Remove what stands at a path; raises as `get` does."""
+        self._ask("DELETE", path, actor)
+
+    def _ask(self, method: str, path: str, actor: Actor, **options: Any) -> Any:
+        headers = {
+            "Authorization": f"Bearer {self._assertions.of(actor, self.name)}",
+            **options.pop("headers", {}),
+        }
+        if has_request_context():
+            headers["X-Request-Id"] = g.request_id
+        try:
+            answer = self._client.request(method, path, headers=headers, **options)
+        except httpx.TransportError as error:
+            raise Unavailable(f"the {self.name} service is away") from error
+        if answer.status_code >= 400:
+            raise self._problem(answer)
+        return orjson.loads(answer.content) if answer.content else None
+
+    def _problem(self, answer: httpx.Response) -> Exception:
+        """Return the service's own problem as ours; a fault of the service itself is not the caller's to see."""
+        if answer.headers.get("content-type") != "application/problem+json" or answer.status_code in (
+            401,
+            500,
+        ):
+            return Unavailable(f"the {self.name} service answered {answer.status_code}")
+        body = orjson.loads(answer.content)
+        for name in ("type", "instance", "request_id", "status"):
+            body.pop(name, None)
+        headers = {name: answer.headers[name] for name in ("Retry-After",) if name in answer.headers}
+        return Problem(status=answer.status_code, headers=headers, **body)
