@@ -48,13 +48,16 @@ def database(postgres: Postgres) -> Iterator[Database]:
         yield fresh
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs a server, so that ``-m "not rabbitmq"`` leaves it out."""
+    for fixture in _MARKED_BY_FIXTURE:
+        if fixture in getattr(item, "fixturenames", ()):
+            item.add_marker(fixture)
+
+
 @pytest.hookimpl(trylast=True)  # after pytest-randomly has shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a server, and run what needs docker compose last."""
-    for item in items:
-        for fixture in _MARKED_BY_FIXTURE:
-            if fixture in getattr(item, "fixturenames", ()):
-                item.add_marker(fixture)
+    """Run what needs docker compose last."""
     items.sort(key=lambda item: item.get_closest_marker("compose") is not None)
 
 
