@@ -1,0 +1,78 @@
+"""Pure policies of card accounts."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum import luhn
+
+from services.accounts.issuer import TEST_RANGE, IssuerSimulator
+from services.accounts.rules import card_expiry, embossed, fold_name, may_lift, suspension_period
+from shared.contracts.accounts import HoldOrigin
+from shared.errors import Rejected
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+YEAR = timedelta(days=365)
+
+
+def test_holds_are_lifted_downwards_only() -> None:
+    """Part 2 no. 10: holder < programme administrator < issuer < system."""
+    ranks = list(HoldOrigin)
+    for asker in ranks:
+        for origin in ranks:
+            assert may_lift(asker, origin) == (ranks.index(asker) >= ranks.index(origin))
+
+
+@given(
+    st.none() | st.timedeltas(timedelta(0), timedelta(days=400)),
+    st.none() | st.timedeltas(timedelta(seconds=1), timedelta(days=800)),
+)
+def test_a_suspension_never_runs_longer_than_the_cap(
+    begins: timedelta | None, lasts: timedelta | None
+) -> None:
+    """ACC-14: at most a year; refused, never cut short in silence."""
+    start = None if begins is None else NOW + begins
+    end = None if lasts is None else (start or NOW) + lasts
+    if lasts is not None and lasts > YEAR:
+        with pytest.raises(Rejected, match="at most 365 days"):
+            suspension_period(effective_at=start, ends_at=end, now=NOW, longest=YEAR)
+        return
+    begun, ended = suspension_period(effective_at=start, ends_at=end, now=NOW, longest=YEAR)
+    assert begun == (start or NOW)
+    assert begun < ended <= begun + YEAR
+    assert end is None or ended == end
+
+
+@pytest.mark.parametrize(
+    ("name", "folded"),
+    [("Ångström", "angstrom"), ("  De  la CRUZ ", "de la cruz"), ("Straße", "strasse"), ("İpek", "ipek")],
+)
+def test_a_name_is_searched_without_accents_and_capitals(name: str, folded: str) -> None:
+    """What a programme administrator types finds the holder."""
+    assert fold_name(name) == folded
+
+
+@given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=60))
+def test_an_embossed_name_fits_the_plastic(first: str, last: str) -> None:
+    """At most 26 characters that an embosser has."""
+    text = embossed(first, last)
+    assert len(text) <= 26
+    assert text.isascii()
+    assert text == text.upper().strip()
+
+
+@given(st.dates(date(2020, 1, 1), date(2090, 1, 1)))
+def test_a_card_expires_on_the_last_day_of_its_month(issued: date) -> None:
+    """Three years on."""
+    expiry = card_expiry(issued)
+    assert (expiry.year, expiry.month) == (issued.year + 3, issued.month)
+    assert (expiry + timedelta(days=1)).day == 1
+
+
+def test_simulated_cards_have_check_digits_and_hold_no_real_number() -> None:
+    """A range in which no scheme has cards."""
+    plastic = IssuerSimulator().make_card(NOW.date())
+    assert luhn.is_valid(plastic.number)
+    assert plastic.number.startswith(TEST_RANGE)
+    assert len(plastic.number) == 16
