@@ -166,7 +166,7 @@ def _described(contract: Contract) -> dict[str, Any]:
         "operationId": schema_name(contract)[0].lower() + schema_name(contract)[1:],
         "tags": [contract.owner],
         "summary": contract.summary,
-        "description": f"{words}\n\n{' '.join(notes)}",
+        "description": "\n\n".join([*words.split("\n\n")[1:], " ".join(notes)]),
         "x-function": contract.function,
         "x-message": contract.key,
     }
