@@ -62,7 +62,11 @@ class Usage:
 def metered(families: Mapping[str, Sequence[int]]) -> Iterator[Usage]:
     """Measure what happens inside: `families` maps a name to root process ids, whose children count with them."""
     usage = Usage()
-    began, cpu, busy = time.perf_counter(), {name: cpu_seconds(roots) for name, roots in families.items()}, busy_seconds()
+    began, cpu, busy = (
+        time.perf_counter(),
+        {name: cpu_seconds(roots) for name, roots in families.items()},
+        busy_seconds(),
+    )
     yield usage
     usage.seconds = time.perf_counter() - began
     usage.busy_seconds = busy_seconds() - busy

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -36,19 +36,11 @@ class Family:
         """The roots; measuring follows their children."""
         return [process.pid for process in self.processes]
 
-    def freeze(self) -> None:
-        """Stop every process where it stands: what is queued meanwhile stays queued."""
-        self._signal_all(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let them run on."""
-        self._signal_all(signal.SIGCONT)
-
-    def order(self, count: int) -> None:
-        """Tell each process of the family (it runs `orders`) to do its work `count` times; return at once."""
+    def order(self, what: object) -> None:
+        """Hand a line to each process of the family, for one that publishes how many; return at once."""
         for process in self.processes:
             assert process.stdin is not None
-            process.stdin.write(f"{count}\n")
+            process.stdin.write(f"{what}\n")
             process.stdin.flush()
 
     def await_answer(self) -> str:
@@ -68,11 +60,6 @@ class Family:
         """Return the end of what the family printed as errors."""
         self._output.seek(0)
         return self._output.read()[-3000:]
-
-    def _signal_all(self, number: signal.Signals) -> None:
-        for root in self.process_ids:
-            for process in [psutil.Process(root), *psutil.Process(root).children(recursive=True)]:
-                process.send_signal(number)
 
 
 @contextmanager
@@ -133,25 +120,47 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def orders() -> Iterator[int]:
-    """In a publisher's process: yield how many to publish whenever the driver says so, and report when it is done."""
-    print("ready", flush=True)
-    for line in sys.stdin:
-        yield int(line)
-        print("done", flush=True)
+    """In a process that takes orders: yield how many to publish whenever the driver says so, report when it is done.
+
+    What else the process prints goes where its errors go.
+    """
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)
+        print("ready", file=answers, flush=True)
+        for line in sys.stdin:
+            yield int(line)
+            print("done", file=answers, flush=True)
 
 
-def wait_for_count(count: Callable[[], int], goal: int, families: Sequence[Family], *, seconds: float = 180) -> None:
+def freeze(process_ids: Iterable[int]) -> None:
+    """Stop these processes and their children where they stand: what is queued meanwhile stays queued."""
+    signal_all(process_ids, signal.SIGSTOP)
+
+
+def thaw(process_ids: Iterable[int]) -> None:
+    """Let them run on."""
+    signal_all(process_ids, signal.SIGCONT)
+
+
+def signal_all(process_ids: Iterable[int], number: signal.Signals) -> None:
+    """Signal these processes and their children."""
+    for root in process_ids:
+        for process in [psutil.Process(root), *psutil.Process(root).children(recursive=True)]:
+            process.send_signal(number)
+
+
+def wait_for_count(
+    count: Callable[[], int], goal: int, check: Callable[[], None], *, seconds: float = 180
+) -> None:
     """Return as soon as `count()` has reached `goal`, asking seldom while far from it, for asking costs the servers.
 
-    Raises Failure when a family dies or the time is up.
+    Raises Failure when the time is up, and what `check` raises when something has died.
     """
     began, first = time.perf_counter(), count()
     while (now := count()) < goal:
-        for family in families:
-            family.check()
+        check()
         spent = time.perf_counter() - began
         if spent > seconds:
-            words = "\n".join(family.last_words() for family in families)
-            raise Failure(f"{now} of {goal} done after {seconds:.0f} s\n{words}")
+            raise Failure(f"{now} of {goal} done after {seconds:.0f} s")
         expected = (goal - now) * spent / max(now - first, 1)
         time.sleep(min(max(expected / 2, 0.01), 0.5))

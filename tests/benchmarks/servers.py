@@ -1,29 +1,30 @@
 """One RabbitMQ and one PostgreSQL that every contestant shares, and nothing between them and the contestants.
 
-The tests' own servers publish their ports through a proxy process, which costs a copy per packet: whoever sends more
-packets pays more, and that would flatter a system that batches. So on Linux the benchmark starts its two servers on
-the host's network, bound to 127.0.0.1; elsewhere, or where only binaries or URLs are given, it uses the tests' servers.
+The tests' containers publish their ports through a proxy process, which costs a copy per packet: whoever sends more
+packets pays more, and that would flatter a system that batches. So where there is Docker on Linux the two servers run
+on the host's network, bound to 127.0.0.1; elsewhere, or where the environment names servers, they are the tests' own.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import socket
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pika
+import psutil
 import psycopg
 
-RABBITMQ_IMAGE, POSTGRES_IMAGE = "rabbitmq:4-management", "postgres:17"
-START_SECONDS = 60
+from shared.testing import brokers, databases
+from shared.testing.brokers import RabbitMQ, start_rabbitmq
+from shared.testing.databases import Postgres, start_postgres
+from shared.testing.servers import Elsewhere, free_port, image_at_hand
 
 RABBITMQ_CONF = """\
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -44,47 +45,24 @@ exec postgres -D "$HOME/bench" -c listen_addresses=127.0.0.1 -c port="$BENCH_POR
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the two servers answer, and the processes whose CPU time is theirs (no ids where they are unknown)."""
+    """The two servers, and the processes whose CPU time is theirs."""
 
-    amqp_url: str
-    """Ends with the port: a virtual host is added as a path."""
-    management_url: str
-    """With user and password."""
-    database_url: str
-    """libpq URL of an administrator, without a database name."""
-    process_ids: dict[str, int]
-    """Root process of each server, by family name: `rabbitmq`, `postgres`."""
+    rabbitmq: RabbitMQ
+    postgres: Postgres
+    process_ids: dict[str, list[int]]
+    """Root processes of each server, by family name."""
 
     @contextmanager
     def virtual_host(self) -> Iterator[str]:
         """Yield the AMQP URL of a virtual host of its own, where a queue is a quorum queue unless it says otherwise."""
-        name = f"bench-{secrets.token_hex(4)}"
-        user = httpx.URL(self.management_url).username
-        with httpx.Client(base_url=self.management_url, timeout=30) as management:
-            management.put(f"/api/vhosts/{name}", json={"default_queue_type": "quorum"}).raise_for_status()
-            everything = {"configure": ".*", "write": ".*", "read": ".*"}
-            management.put(f"/api/permissions/{name}/{user}", json=everything).raise_for_status()
-            try:
-                yield f"{self.amqp_url}/{name}"
-            finally:
-                management.delete(f"/api/vhosts/{name}").raise_for_status()
-
-    @contextmanager
-    def database(self, template: str | None = None) -> Iterator[str]:
-        """Yield the URL of a database of its own, empty or a copy of `template`, with no checkpoint due at its start."""
-        name = f"bench_{secrets.token_hex(4)}"
-        with psycopg.connect(f"{self.database_url}/postgres", autocommit=True) as administrator:
-            administrator.execute(f"create database {name} template {template or 'template1'}".encode())
-            administrator.execute("checkpoint")
-            try:
-                yield f"{self.database_url}/{name}"
-            finally:
-                administrator.execute(f"drop database {name} with (force)".encode())
+        with self.rabbitmq.new_vhost() as vhost:
+            self.rabbitmq.call("PUT", f"/api/vhosts/{vhost.name}", json={"default_queue_type": "quorum"})
+            yield vhost.url
 
     def versions(self) -> str:
         """Say which RabbitMQ and PostgreSQL answer."""
-        broker = httpx.get(f"{self.management_url}/api/overview").json()
-        with psycopg.connect(f"{self.database_url}/postgres") as connection:
+        broker = self.rabbitmq.call("GET", "/api/overview").json()
+        with psycopg.connect(self.postgres.conninfo) as connection:
             database = connection.info.parameter_status("server_version") or "?"
         erlang = broker["erlang_version"]
         return f"RabbitMQ {broker['rabbitmq_version']} (Erlang {erlang}), PostgreSQL {database.split()[0]}"
@@ -92,13 +70,37 @@ class Servers:
 
 @contextmanager
 def running_servers() -> Iterator[Servers]:
-    """Start both servers in containers on the host's network, wait until they answer, stop them at the end."""
-    port, management_port, prometheus_port, database_port = free_ports(4)
-    password = secrets.token_hex(8)
+    """Start both servers, or take those that the environment names; stop what was started at the end."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cardwork-bench-")))
-        folder.chmod(0o755)
-        configuration = folder / "bench.conf"
+        if sys.platform == "linux" and not named_by_environment() and both_images_at_hand():
+            rabbitmq, rabbitmq_process = stack.enter_context(rabbitmq_on_host_network())
+            postgres, postgres_process = stack.enter_context(postgres_on_host_network())
+            process_ids = {"rabbitmq": [rabbitmq_process], "postgres": [postgres_process]}
+        else:
+            rabbitmq = stack.enter_context(closing(start_rabbitmq()))
+            postgres = stack.enter_context(closing(start_postgres()))
+            process_ids = {"rabbitmq": roots_named("beam.smp"), "postgres": roots_named("postgres")}
+        yield Servers(rabbitmq, postgres, process_ids)
+
+
+def named_by_environment() -> bool:
+    """Whether the environment names a server."""
+    return any(os.environ.get(name) for name in (brokers.URL_VARIABLE, databases.URL_VARIABLE))
+
+
+def both_images_at_hand() -> bool:
+    """Whether Docker answers and has both images."""
+    return image_at_hand(brokers.IMAGE) and image_at_hand(databases.IMAGE)
+
+
+@contextmanager
+def rabbitmq_on_host_network() -> Iterator[tuple[RabbitMQ, int]]:
+    """Run RabbitMQ in a container on the host's network; yield it with its root process."""
+    port, management_port, prometheus_port, distribution_port = (free_port() for _ in range(4))
+    password = secrets.token_hex(8)
+    with tempfile.TemporaryDirectory(prefix="cardwork-bench-") as folder:
+        Path(folder).chmod(0o755)
+        configuration = Path(folder, "bench.conf")
         configuration.write_text(
             RABBITMQ_CONF.format(
                 port=port,
@@ -107,61 +109,38 @@ def running_servers() -> Iterator[Servers]:
                 password=password,
             )
         )
-        rabbitmq = stack.enter_context(
-            container(
-                "--volume",
-                f"{configuration}:/etc/rabbitmq/conf.d/90-bench.conf:ro",
-                "--env",
-                f"RABBITMQ_NODENAME={folder.name}@localhost",
-                "--env",
-                f"RABBITMQ_DIST_PORT={free_ports(1)[0]}",
-                "--env",
-                "ERL_EPMD_ADDRESS=127.0.0.1",
-                "--env",
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
-                RABBITMQ_IMAGE,
+        environment = {
+            "RABBITMQ_NODENAME": f"bench-{port}@localhost",
+            "RABBITMQ_DIST_PORT": str(distribution_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+        volume = ["--volume", f"{configuration}:/etc/rabbitmq/conf.d/90-bench.conf:ro"]
+        with container([*volume, *in_environment(environment), brokers.IMAGE]) as process:
+            broker = RabbitMQ(
+                Elsewhere("the benchmark"),
+                url=f"amqp://bench:{password}@127.0.0.1:{port}/",
+                management_url=f"http://bench:{password}@127.0.0.1:{management_port}",
             )
-        )
-        postgres = stack.enter_context(
-            container(
-                "--user",
-                "postgres",
-                "--env",
-                "HOME=/var/lib/postgresql",
-                "--env",
-                f"BENCH_PORT={database_port}",
-                "--env",
-                f"BENCH_PASSWORD={password}",
-                "--entrypoint",
-                "bash",
-                POSTGRES_IMAGE,
-                "-c",
-                POSTGRES_START,
-            )
-        )
-        servers = Servers(
-            amqp_url=f"amqp://bench:{password}@127.0.0.1:{port}",
-            management_url=f"http://bench:{password}@127.0.0.1:{management_port}",
-            database_url=f"postgresql://bench:{password}@127.0.0.1:{database_port}",
-            process_ids={"rabbitmq": rabbitmq, "postgres": postgres},
-        )
-        wait_until_both_answer(servers)
-        yield servers
-
-
-def consumers_of(queue: str, amqp_url: str) -> int:
-    """Return how many consumers a queue has, none if there is no such queue."""
-    connection = pika.BlockingConnection(pika.URLParameters(amqp_url))
-    try:
-        return int(connection.channel().queue_declare(queue, passive=True).method.consumer_count)
-    except pika.exceptions.ChannelClosedByBroker:
-        return 0
-    finally:
-        connection.close()
+            broker.start()
+            yield broker, process
 
 
 @contextmanager
-def container(*arguments: str) -> Iterator[int]:
+def postgres_on_host_network() -> Iterator[tuple[Postgres, int]]:
+    """Run PostgreSQL, as it is configured out of the box, in a container on the host's network."""
+    port, password = free_port(), secrets.token_hex(8)
+    environment = {"HOME": "/var/lib/postgresql", "BENCH_PORT": str(port), "BENCH_PASSWORD": password}
+    program = ["--user", "postgres", "--entrypoint", "bash", *in_environment(environment)]
+    with container([*program, databases.IMAGE, "-c", POSTGRES_START]) as process:
+        url = f"postgresql+psycopg://bench:{password}@127.0.0.1:{port}/postgres"
+        server = Postgres(Elsewhere("the benchmark"), url=url)
+        server.start()
+        yield server, process
+
+
+@contextmanager
+def container(arguments: list[str]) -> Iterator[int]:
     """Run a container on the host's network and yield the id of its root process; remove it at the end."""
     run = ["docker", "run", "--detach", "--network", "host", *arguments]
     name = subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
@@ -172,26 +151,24 @@ def container(*arguments: str) -> Iterator[int]:
         subprocess.run(["docker", "rm", "--force", "--volumes", name], check=True, capture_output=True)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ask the system for ports of 127.0.0.1 that nobody uses now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+def in_environment(variables: dict[str, str]) -> list[str]:
+    """Return the options that hand variables to a container."""
+    return [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
 
 
-def wait_until_both_answer(servers: Servers) -> None:
-    """Return when both servers take connections; raise the last refusal after START_SECONDS."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            pika.BlockingConnection(pika.URLParameters(f"{servers.amqp_url}/%2F")).close()
-            httpx.get(f"{servers.management_url}/api/overview").raise_for_status()
-            psycopg.connect(f"{servers.database_url}/postgres").close()
-        except (pika.exceptions.AMQPError, httpx.HTTPError, psycopg.Error, OSError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return
+def roots_named(name: str) -> list[int]:
+    """Return this machine's processes of that name whose parent has another."""
+    found = [process for process in psutil.process_iter(["name"]) if process.info["name"] == name]
+    return [process.pid for process in found if (parent := process.parent()) is None or parent.name() != name]
+
+
+def consumers_of(queue: str, amqp_url: str) -> int:
+    """Return how many consumers a queue has, none if there is no such queue."""
+    connection = pika.BlockingConnection(pika.URLParameters(amqp_url))
+    try:
+        return int(connection.channel().queue_declare(queue, passive=True).method.consumer_count)
+    except pika.exceptions.ChannelClosedByBroker:
+        return 0
+    finally:
+        if connection.is_open:
+            connection.close()

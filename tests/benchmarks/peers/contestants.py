@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 
 from tests.benchmarks.measure import Round, metered
-from tests.benchmarks.peers.work import SCHEMA
-from tests.benchmarks.processes import Family, running, wait_for_count
-from tests.benchmarks.servers import Servers, consumers_of
+from tests.benchmarks.processes import freeze, running, thaw, wait_for_count
+from tests.benchmarks.programme import Programme
+from tests.benchmarks.servers import consumers_of
 
-HOPS_DONE = "select count(*) from account_history"
+HOPS_DONE = "select count(*) from inbox"
 FLOWS_DONE = "select count(*) from request where status = 'completed'"
 WARM_UP = 200
 
@@ -42,58 +41,45 @@ class Peer:
     """Whether all commands wait in the queue before the workers may begin."""
     processes: int = 1
 
-    def measure(self, servers: Servers, *, scale: float = 1.0) -> list[Round]:
+    def measure(self, programme: Programme, *, scale: float = 1.0) -> list[Round]:
         """Do the work once, in a virtual host and a database of its own, after a warm-up."""
         commands = int(self.commands * scale)
         with (
-            servers.virtual_host() as amqp_url,
-            prepared_database(servers) as database_url,
-            psycopg.connect(database_url, autocommit=True) as connection,
+            programme.servers.virtual_host() as amqp_url,
+            programme.peers_copy() as database,
+            psycopg.connect(database.conninfo, autocommit=True) as connection,
         ):
-            environment = {"BENCH_AMQP_URL": amqp_url, "BENCH_DATABASE_URL": database_url}
-
-            def done() -> int:
-                row = connection.execute(self.done.encode()).fetchone()
-                return int(row[0]) if row else 0
-
+            environment = {"BENCH_AMQP_URL": amqp_url, "BENCH_DATABASE_URL": database.conninfo}
             with (
                 running("workers", self.work, environment, processes=self.processes) as workers,
                 running("publisher", self.publish, environment, takes_orders=True) as publisher,
             ):
-                families = [workers, publisher]
-                wait_for_count(lambda: consumers_of(self.queue, amqp_url), self.consumers, families)
+
+                def check() -> None:
+                    workers.check()
+                    publisher.check()
+
+                def done() -> int:
+                    row = connection.execute(self.done.encode()).fetchone()
+                    return int(row[0]) if row else 0
+
+                wait_for_count(lambda: consumers_of(self.queue, amqp_url), self.consumers, check)
                 publisher.await_answer()
                 publisher.order(WARM_UP)
                 publisher.await_answer()
-                wait_for_count(done, WARM_UP, families)
+                wait_for_count(done, WARM_UP, check)
                 if self.from_backlog:
-                    workers.freeze()
+                    freeze(workers.process_ids)
                     publisher.order(commands)
                     publisher.await_answer()
-                with metered(with_servers(families, servers)) as usage:
+                families = {"workers": workers.process_ids, "publisher": publisher.process_ids}
+                with metered(families | programme.servers.process_ids) as usage:
                     if self.from_backlog:
-                        workers.thaw()
+                        thaw(workers.process_ids)
                     else:
                         publisher.order(commands)
-                    wait_for_count(done, WARM_UP + commands, families)
+                    wait_for_count(done, WARM_UP + commands, check)
         return [Round(self.name, commands, usage.seconds, usage.cpu_seconds, usage.busy_seconds)]
-
-
-@contextmanager
-def prepared_database(servers: Servers) -> Iterator[str]:
-    """Yield a database with the peers' tables and accounts in it."""
-    with servers.database() as url:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(SCHEMA.read_bytes())
-            connection.execute("vacuum analyze")
-            connection.execute("checkpoint")
-        yield url
-
-
-def with_servers(families: Sequence[Family], servers: Servers) -> dict[str, list[int]]:
-    """Name the root processes of a contestant, of the servers and of this driver's own share."""
-    own = {family.name: family.process_ids for family in families}
-    return own | {name: [process] for name, process in servers.process_ids.items()}
 
 
 def celery(steps: str, concurrency: int, commands: int) -> Peer:

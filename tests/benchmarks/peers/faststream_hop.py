@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from typing import Any
 
 import asyncpg
 import uvloop
@@ -20,7 +21,9 @@ from tests.benchmarks.processes import orders
 PREFETCH, CONNECTIONS = 64, 16
 QUEUE = RabbitQueue("bench.faststream", durable=True, queue_type=QueueType.QUORUM)
 
-broker = RabbitBroker(os.environ["BENCH_AMQP_URL"], default_channel=Channel(prefetch_count=PREFETCH), logger=None)
+broker = RabbitBroker(
+    os.environ["BENCH_AMQP_URL"], default_channel=Channel(prefetch_count=PREFETCH), logger=None
+)
 app = FastStream(broker)
 pool: asyncpg.Pool
 
@@ -38,7 +41,9 @@ TAKE, LOCK, CANCEL, NOTE = (numbered(each) for each in (work.TAKE, work.LOCK, wo
 async def open_pool() -> None:
     """Open a few connections: more messages than these wait for one."""
     global pool
-    pool = await asyncpg.create_pool(os.environ["BENCH_DATABASE_URL"], min_size=CONNECTIONS, max_size=CONNECTIONS)
+    pool = await asyncpg.create_pool(
+        os.environ["BENCH_DATABASE_URL"], min_size=CONNECTIONS, max_size=CONNECTIONS
+    )
 
 
 @broker.subscriber(QUEUE, ack_policy=AckPolicy.NACK_ON_ERROR)
@@ -46,12 +51,12 @@ async def cancel(command: work.Command) -> None:
     """Cancel the account, as `work.cancel_account` does; leaving the block commits."""
     async with pool.acquire() as connection, connection.transaction():
         if await run(connection, TAKE, command):
-            await run(connection, LOCK, command)
+            work.check(await run(connection, LOCK, command))
             await run(connection, CANCEL, command)
-            await run(connection, NOTE, command)
+            await run(connection, NOTE, work.with_change_ids(command))
 
 
-async def run(connection: asyncpg.Connection, statement: tuple[str, list[str]], command: work.Command) -> object:
+async def run(connection: asyncpg.Connection, statement: tuple[str, list[str]], command: work.Command) -> Any:
     """Run one statement, prepared once a connection, and return its first row if there is one."""
     text, names = statement
     return await connection.fetchrow(text, *(command[name] for name in names))

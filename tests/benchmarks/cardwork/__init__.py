@@ -1,0 +1,1 @@
+"""Cardwork itself under the stopwatch: real processes, handlers, contracts, logging and metrics."""

@@ -1,0 +1,124 @@
+"""The programme that every contestant works on: 100 000 card accounts, loaded once, copied for each round."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+import sqlalchemy as sa
+
+from deploy.keys import make_keys
+from services.tracking.model import request, step
+from shared.database import sqlite_url
+from shared.testing.databases import Database
+from shared.testing.installation import DistributedInstallation, EmbeddedInstallation
+from tests.benchmarks.servers import Servers
+
+ACCOUNTS = 100_000
+SETTINGS = {"CARDWORK_WEB_THREADS": "64"}
+"""What differs from an installation out of the box, but for rate limits: a thread for each request that waits."""
+
+
+@dataclass(frozen=True)
+class Programme:
+    """The loaded programme in each form."""
+
+    servers: Servers
+    folder: Path
+    keys: dict[str, str]
+    production: DistributedInstallation
+    """Prepared, never started: its databases are copied."""
+    embedded: EmbeddedInstallation
+    """Prepared, never started: its files are copied."""
+    peers: Database
+    """Cardwork's tables that peers work on, in one database."""
+
+    @contextmanager
+    def production_copy(self) -> Iterator[DistributedInstallation]:
+        """Yield an installation in a virtual host and databases of its own, with topology, not started."""
+        with TemporaryDirectory(dir=self.folder) as folder, self.servers.rabbitmq.new_vhost() as vhost:
+            copy = DistributedInstallation(
+                Path(folder), self.keys, vhost, self.servers.rabbitmq, self.servers.postgres, SETTINGS
+            )
+            copy.prepare_like(self.production)
+            self.settle()
+            try:
+                yield copy
+            finally:
+                copy.stop()
+                copy.discard()
+
+    @contextmanager
+    def embedded_copy(self) -> Iterator[EmbeddedInstallation]:
+        """Yield an installation on files of its own, not started."""
+        with TemporaryDirectory(dir=self.folder) as folder:
+            copy = EmbeddedInstallation(Path(folder), SETTINGS)
+            shutil.copytree(self.embedded.folder / "data", copy.folder / "data")
+            try:
+                yield copy
+            finally:
+                copy.stop()
+
+    @contextmanager
+    def peers_copy(self) -> Iterator[Database]:
+        """Yield a database for a peer."""
+        with self.servers.postgres.new_database(self.peers.name) as copy:
+            self.settle()
+            yield copy
+
+    def settle(self) -> None:
+        """Let PostgreSQL write down what the copying left to write, so that no contestant pays for it."""
+        self.servers.postgres.execute("checkpoint")
+
+
+@contextmanager
+def prepared(servers: Servers) -> Iterator[Programme]:
+    """Load the programme in each form; takes a minute."""
+    keys = {f"CARDWORK_{name.upper()}": value for name, value in make_keys().items()}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="cardwork-bench-")))
+        (folder / "production").mkdir()
+        (folder / "embedded").mkdir()
+        vhost = stack.enter_context(servers.rabbitmq.new_vhost())
+        production = DistributedInstallation(
+            folder / "production", keys, vhost, servers.rabbitmq, servers.postgres, SETTINGS
+        )
+        stack.callback(production.discard)
+        production.prepare(ACCOUNTS)
+        embedded = EmbeddedInstallation(folder / "embedded", SETTINGS)
+        embedded.prepare(ACCOUNTS)
+        peers = stack.enter_context(servers.postgres.new_database(production.database_name("accounts")))
+        engine = sa.create_engine(peers.url)
+        request.metadata.create_all(engine, tables=[request, step])
+        engine.dispose()
+        for url in (production_url(production, "accounts"), peers.conninfo):
+            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+                connection.execute("vacuum analyze")
+        yield Programme(servers, folder, keys, production, embedded, peers)
+
+
+def production_url(installation: DistributedInstallation, service: str) -> str:
+    """Return SQLAlchemy's URL of a service's database."""
+    return installation.database_url.replace("{service}", service)
+
+
+def embedded_url(installation: EmbeddedInstallation, service: str) -> str:
+    """Return SQLAlchemy's URL of a service's file."""
+    return sqlite_url(installation.folder / "data" / f"{service}.sqlite")
+
+
+def list_accounts(url: str, file: Path) -> None:
+    """Write the id and the control path of every active account, in no order, one a line."""
+    engine = sa.create_engine(url)
+    query = sa.text(
+        "select account.id, structure.path from card_account account join control_account structure"
+        " on structure.number = account.control_account where account.status = 'active' order by random()"
+    )
+    with engine.connect() as connection, file.open("w") as lines:
+        lines.writelines(f"{id_} {path}\n" for id_, path in connection.execute(query))
+    engine.dispose()
