@@ -6,7 +6,6 @@ from datetime import datetime
 from sqlalchemy import orm
 
 from services.identity.model import Grant, User
-from services.identity.passwords import hash_password
 from services.identity.rules import functions_of
 from shared.actor import Party
 
@@ -15,7 +14,7 @@ def enrol_user(
     session: orm.Session,
     *,
     user_id: str,
-    password: str,
+    password_hash: str,
     name: str,
     party: Party,
     company: str | None,
@@ -25,6 +24,7 @@ def enrol_user(
 ) -> User:
     """Return the user of this ID, made now where there is none; one who exists is left as found.
 
+    ``password_hash`` comes from `passwords.hash_password`, made before the transaction: that takes its time on purpose.
     ``control_accounts`` are numbers, or `shared.actor.EVERYWHERE`. Raises Rejected where the party has no such role.
     """
     functions = functions_of(role, party)
@@ -37,7 +37,7 @@ def enrol_user(
         party=party,
         company=company,
         role=role,
-        password_hash=hash_password(password),
+        password_hash=password_hash,
         active=True,
         enrolled_at=now,
     )

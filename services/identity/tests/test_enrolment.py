@@ -71,6 +71,10 @@ def test_a_control_account_named_twice_is_granted_once(identity: Identity) -> No
 def test_a_role_of_another_party_is_refused_and_nothing_is_kept(identity: Identity) -> None:
     before = rows(identity)
     with pytest.raises(Rejected):
-        identity.enrol(user_id="eve", party="client", role="issuer_operator")
+        demonstration.load(
+            identity.store,
+            [{**ANNA, "user_id": "dan"}, {**ANNA, "user_id": "eve", "role": "issuer_operator"}],
+            identity.now,
+        )
     assert rows(identity) == before
     assert identity.sign_in("eve", PASSWORD).status_code == 401
