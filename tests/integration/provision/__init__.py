@@ -1,0 +1,1 @@
+"""Secrets, databases and users of an installation, against real servers."""
