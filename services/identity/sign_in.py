@@ -17,7 +17,7 @@ from services.identity.model import Base, SignInAttempts, User
 from services.identity.passwords import hash_password, is_outdated, is_password
 from services.identity.queries import SignedIn, find_sessions
 from services.identity.sessions import hash_token, start_session
-from shared.database import Database, insert
+from shared.database import Database, insert, is_postgresql
 from shared.errors import Rejected
 
 _FORGOTTEN_AT_ONCE = 100
@@ -85,7 +85,7 @@ def _attempts(session: orm.Session, user_id: str, now: datetime) -> SignInAttemp
     """Return the attempts under a user ID, locked; there are some from now on if there were none."""
     table = Base.metadata.tables["sign_in_attempts"]
     fresh = {"user_id_hash": _hashed(user_id), "failures": 0, "last_at": now, "open_at": now}
-    entering = insert(session, table).values(fresh)
+    entering = insert(table, postgresql_=is_postgresql(session)).values(fresh)
     # The update changes nothing, but locks: a sign-in that succeeds just now would otherwise take the row away.
     same = {"failures": table.c.failures}
     session.execute(entering.on_conflict_do_update(index_elements=[table.c.user_id_hash], set_=same))

@@ -66,6 +66,12 @@ def test_sessions_come_in_the_order_of_the_tokens_with_null_for_what_is_none(ide
     assert identity.check() == []
 
 
+def test_an_odd_token_does_not_spoil_the_check_of_the_others(identity: Identity) -> None:
+    token = identity.token()
+    odd = ["tab\there", "\x00", "\u00ff\u20ac", "' or 1=1 --", "x" * 5000]
+    assert [bool(session) for session in identity.check(*odd, token)] == [False] * len(odd) + [True]
+
+
 def test_many_tokens_are_checked_in_one_query(identity: Identity) -> None:
     tokens = [identity.token() for _ in range(7)]
     with statements_of(identity.store) as statements:
