@@ -83,11 +83,12 @@ def _refined_property(_converter: Any, field: fields.Field[Any], ret: dict[str, 
         return {"type": ["string", "null"] if None in ret["enum"] else "string"}
     if "pattern" not in ret:
         return {}
-    # `\Z` is Python's; in JSON Schema `$` matches at the very end only.
-    refined = {"pattern": ret["pattern"].removesuffix(r"\Z").removesuffix("$") + "$"}
+    # Python matches from the start, and its `\Z` is the very end; JSON Schema searches, and there `$` is.
+    pattern = ret["pattern"].removesuffix(r"\Z").removesuffix("$").removeprefix("^")
+    refined = {"pattern": f"^{pattern}$"}
     words = [rule.error for rule in field.validators if isinstance(rule, validate.Regexp) and rule.error]
-    if words and "description" not in ret:
-        refined["description"] = words[0]
+    if words and "description" not in ret and ret["pattern"].startswith("^"):
+        refined["description"] = words[0]  # a form of its own, not the rule that holds for every text
     return refined
 
 

@@ -15,8 +15,9 @@ from shared.contracts.types import Items, Number, Text
 # Every contract is tried, so a few tries of each say much; how long one takes says nothing.
 SOME_TRIES = settings(max_examples=15, deadline=None)
 
-# What UTF-8 can carry: everything but half a surrogate pair.
+# What UTF-8 can carry: everything but half a surrogate pair. A field with a length holds no control characters either.
 _CHARACTERS = st.characters(exclude_categories=["Cs"])
+_PRINTABLE = st.characters(exclude_categories=["Cs", "Cc"])
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(_CHARACTERS),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(_CHARACTERS), inner, max_size=3),
@@ -81,6 +82,6 @@ def _ruled(kind: Any, marks: tuple[Any, ...]) -> st.SearchStrategy[Any]:
 
 def _texts(rule: Text) -> st.SearchStrategy[str]:
     if rule.pattern is None:
-        return st.text(_CHARACTERS, min_size=rule.shortest, max_size=rule.longest)
+        return st.text(_PRINTABLE, min_size=rule.shortest, max_size=rule.longest)
     fitting = st.from_regex(rule.pattern.removesuffix("$") + r"\Z")
     return fitting.filter(lambda text: rule.shortest <= len(text) <= rule.longest)
