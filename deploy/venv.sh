@@ -48,7 +48,7 @@ levels_within() {
 install() {
   echo "cardwork: installing requirements/$level.txt into .venv" >&2
   .venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r "requirements/$level.txt"
-  .venv/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .
+  .venv/bin/python -m pip --disable-pip-version-check install -qq --no-deps --no-build-isolation -e .
 }
 
 covered=$(levels_within "$level")
