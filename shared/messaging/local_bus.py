@@ -489,11 +489,15 @@ class LocalSender:
         self._bus = bus
         self._name = new_message_id()
         self._listeners = replies.Listeners()
+        self._closed = False
         bus.attach(self._name, self._hear)
 
     def send(self, publication: Publication) -> Sent:
         """Publish a command and listen for replies."""
         sent = self._listeners.add(publication.message_id)
+        if self._closed:
+            self._note(publication, sent, BrokerAway("the sender is closed"))
+            return sent
         try:
             self._bus.publish_soon(
                 publication, self._name, lambda error: self._note(publication, sent, error)
@@ -508,10 +512,11 @@ class LocalSender:
 
     def is_ready(self) -> bool:
         """Return whether the queues can be used right now."""
-        return self._bus.answers()
+        return not self._closed and self._bus.answers()
 
     def close(self) -> None:
         """Hear no more replies; those who wait are told so."""
+        self._closed = True
         self._bus.detach(self._name)
         self._listeners.fail_all(BrokerAway("the bus is closed"))
 

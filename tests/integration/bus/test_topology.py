@@ -33,7 +33,7 @@ def somewhere(rabbitmq: RabbitMQ) -> Iterator[VirtualHost]:
 
 
 @pytest.mark.parametrize(
-    "pattern, key, expected",
+    ("pattern", "key", "expected"),
     [
         ("#", "", True),
         ("#", "a.b.c", True),
@@ -206,7 +206,7 @@ def test_a_user_without_a_password_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "user, exchange, key, allowed",
+    ("user", "exchange", "key", "allowed"),
     [
         ("accounts", names.EVENTS, CANCELLED, True),
         ("accounts", names.EVENTS, "outcomes.command-completed.v1", True),
@@ -233,7 +233,7 @@ def test_users_write_in_their_own_name_only(
 
 
 @pytest.mark.parametrize(
-    "user, queue, allowed",
+    ("user", "queue", "allowed"),
     [
         ("accounts", "accounts.commands", True),
         ("accounts", "accounts.events", True),
