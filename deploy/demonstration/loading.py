@@ -1,0 +1,67 @@
+"""Loads the demonstration programme into whatever shape Cardwork runs in, once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deploy.demonstration.accounts import DemonstrationAccounts
+from deploy.demonstration.structure import nodes
+from deploy.demonstration.users import DemonstrationUser, users
+from services.accounts import demonstration as accounts_of
+from services.accounts.vault import vault_of
+from services.identity import demonstration as identity_of
+from shared.settings import BadSettings
+
+if TYPE_CHECKING:
+    from deploy.compose import Shape
+
+DEFAULT_ACCOUNTS = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How many of each were loaded; none where they were there already."""
+
+    control_accounts: int
+    accounts: int
+    users: int
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was missing."""
+        return any((self.control_accounts, self.accounts, self.users))
+
+
+def load_demonstration(
+    shape: "Shape", accounts: int = DEFAULT_ACCOUNTS, progress: Callable[[int], object] | None = None
+) -> Summary:
+    """Load companies, accounts and users into a migrated system, and return what was loaded.
+
+    What is there already stays as it is, however many ``accounts`` are asked for then. ``progress`` is called with how
+    many more accounts are written. Raises BadSettings without keys for card numbers, Unavailable where a database is away.
+    """
+    if not (shape.settings.card_encryption_key and shape.settings.card_lookup_key):
+        raise BadSettings(
+            "CARDWORK_CARD_ENCRYPTION_KEY and CARDWORK_CARD_LOOKUP_KEY are needed; `cardwork keys` makes keys."
+        )
+    now = shape.clock()
+    given = DemonstrationAccounts(accounts, now.date())
+    loaded = accounts_of.load(
+        shape.database("accounts"), vault_of(shape.settings), nodes(), given, progress=progress
+    )
+    enrolled = identity_of.load(shape.database("identity"), map(_as_enrolled, users()), now)
+    return Summary(
+        control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled
+    )
+
+
+def _as_enrolled(user: DemonstrationUser) -> dict[str, object]:
+    return {
+        "user_id": user.user_id,
+        "password": user.password,
+        "name": user.name,
+        "party": user.party,
+        "company": user.company,
+        "role": user.role,
+        "control_accounts": user.control_accounts,
+    }
