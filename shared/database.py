@@ -1,12 +1,12 @@
 """One database, PostgreSQL or SQLite, behind the same two doors: a transaction that writes, and one that reads.
 
-`rows` hands many rows to one statement: arrays through ``unnest`` on PostgreSQL, one JSON parameter on SQLite. It is
-what makes a batch cost three statements and not three for each message.
+`given_rows` hands many rows to one statement. It is what makes a batch cost three statements and not three for each message.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -139,38 +139,59 @@ def code_point_text(length: int) -> sa.types.TypeEngine[str]:
     return sa.String(length).with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
 
 
-def rows(
-    session: orm.Session, columns: Mapping[str, sa.types.TypeEngine[Any]], values: Sequence[Sequence[Any]]
-) -> sa.Select[Any]:
-    """Return a select of ``values`` (one sequence a row), to insert from or to join with, whatever their number."""
-    names = list(columns)
-    if session.get_bind().dialect.name == "postgresql":
-        arrays = zip(*values, strict=True) if values else [()] * len(names)
-        bound = [
-            sa.bindparam(None, list(array), postgresql.ARRAY(type_), unique=True)
-            for array, type_ in zip(arrays, columns.values(), strict=True)
-        ]
-        table = sa.func.unnest(*bound).table_valued(
-            *(sa.column(n, t) for n, t in columns.items()), name="given"
-        )
-        return sa.select(*(table.c[name] for name in names))
-    text = orjson.dumps([[_plain(value) for value in row] for row in values]).decode()
-    each = sa.func.json_each(sa.bindparam(None, text, sa.Text, unique=True)).table_valued(
-        "value", name="given"
-    )
-    picked = [
-        sa.func.json_extract(each.c.value, f"$[{i}]", type_=columns[name]).label(name)
-        for i, name in enumerate(names)
-    ]
+GIVEN = "given"
+
+
+def given_rows(columns: Mapping[str, sa.types.TypeEngine[Any]], *, postgresql_: bool) -> sa.Select[Any]:
+    """Return a select of many rows that are handed over by `rows_parameter`, to insert from or to join with.
+
+    They travel as one JSON parameter: a driver writes an array per column several times slower (ADR 0006). Keep a
+    statement that is made with this; building it costs more than running it.
+    """
+    bound = sa.bindparam(GIVEN, type_=sa.Text)
+    if postgresql_:
+        each = sa.func.json_array_elements(sa.cast(bound, postgresql.JSON)).table_valued("value", name=GIVEN)
+        picked = [_from_postgresql(each.c.value, i, type_) for i, type_ in enumerate(columns.values())]
+    else:
+        each = sa.func.json_each(bound).table_valued("value", name=GIVEN)
+        picked = [_from_sqlite(each.c.value, i, type_) for i, type_ in enumerate(columns.values())]
+    named = (value.label(name) for name, value in zip(columns, picked, strict=True))
     # SQLite's parser reads "on conflict" after a bare FROM as a join's ON.
-    return sa.select(*picked).where(sa.true())
+    return sa.select(*named).where(sa.true())
 
 
-def insert(session: orm.Session, table: sa.Table) -> Any:
+def rows_parameter(session: orm.Session, values: Sequence[Sequence[Any]]) -> dict[str, str]:
+    """Return the parameter of a statement with `given_rows`; each row has its values in the order of the columns.
+
+    Raises UnicodeDecodeError where bytes among them are no UTF-8.
+    """
+    if is_postgresql(session):
+        return {GIVEN: orjson.dumps(values, default=_text_of).decode()}
+    return {
+        GIVEN: orjson.dumps(values, default=_sqlite_text_of, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    }
+
+
+def is_postgresql(session: orm.Session) -> bool:
+    """Return whether the session speaks to PostgreSQL."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def _from_postgresql(row: sa.ColumnElement[Any], place: int, type_: sa.types.TypeEngine[Any]) -> Any:
+    text = row.op("->>", return_type=sa.Text())(sa.literal_column(str(place)))
+    if isinstance(type_, sa.LargeBinary):
+        return sa.func.convert_to(text, sa.literal_column("'UTF8'"), type_=type_)
+    return text if isinstance(type_, sa.String) else sa.cast(text, type_)
+
+
+def _from_sqlite(row: sa.ColumnElement[Any], place: int, type_: sa.types.TypeEngine[Any]) -> Any:
+    value = sa.func.json_extract(row, sa.literal_column(f"'$[{place}]'"), type_=type_)
+    return sa.cast(value, type_) if isinstance(type_, sa.LargeBinary) else value
+
+
+def insert(table: sa.Table, *, postgresql_: bool) -> Any:
     """Return the dialect's own insert, which knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
-    if session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+    return (postgresql if postgresql_ else sqlite).insert(table)
 
 
 def insert_rows(
@@ -179,15 +200,30 @@ def insert_rows(
     """Insert many rows by one statement; ``names`` are the columns in the order of each row."""
     if not values:
         return
-    if session.get_bind().dialect.name == "postgresql":
-        columns = {name: table.c[name].type for name in names}
-        session.execute(sa.insert(table).from_select(names, rows(session, columns, values)))
-    else:
+    try:
+        given = rows_parameter(session, values)
+    except (
+        UnicodeDecodeError
+    ):  # bytes that are no text do not fit into JSON; they are rare, so they may be slow
         session.execute(sa.insert(table), [dict(zip(names, row, strict=True)) for row in values])
+    else:
+        session.execute(_insertion(table, tuple(names), postgresql_=is_postgresql(session)), given)
 
 
-def _plain(value: Any) -> Any:
+@cache
+def _insertion(table: sa.Table, names: tuple[str, ...], *, postgresql_: bool) -> sa.Insert:
+    columns = {name: table.c[name].type for name in names}
+    return sa.insert(table).from_select(names, given_rows(columns, postgresql_=postgresql_))
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode()
+    raise TypeError(f"{type(value).__name__} does not travel in JSON")
+
+
+def _sqlite_text_of(value: Any) -> str:
     if isinstance(value, datetime):
         # The form in which SQLAlchemy itself stores a date and time in SQLite.
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-    return value
+    return _text_of(value)

@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
+from services.accounts.holds import close_hold, put_in_force, resume_if_free
 from services.accounts.issuer import IssuerSimulator
 from services.accounts.model import Card, CardAccount, ControlAccount, Hold, open_holds
 from services.accounts.rules import check_comment, embossed, may_lift, origin_of, suspension_period
@@ -13,8 +12,6 @@ from shared.contracts.accounts import (
     AccountCancelled,
     AccountOpened,
     AccountStatus,
-    AccountSuspended,
-    AccountUnsuspended,
     CancelAccount,
     ControlAccountOpened,
     Level,
@@ -24,7 +21,7 @@ from shared.contracts.accounts import (
     SuspendAccount,
     UnsuspendAccount,
 )
-from shared.contracts.outcomes import CommandRejected, RequestStatus
+from shared.contracts.outcomes import RequestStatus
 from shared.errors import Rejected
 from shared.ids import new_id
 from shared.messaging.transaction import Transaction
@@ -148,7 +145,7 @@ def suspend_account(command: SuspendAccount, tx: Transaction) -> dict[str, Any]:
     origin = origin_of(tx.actor.party)
     for hold in open_holds(tx.session, [account.id]):
         if hold.origin is origin:
-            _close(hold, tx, "superseded", "Another suspension took its place.")
+            close_hold(hold, tx, "superseded", "Another suspension took its place.")
     hold = Hold(
         id=new_id("hold"), account_id=account.id, origin=origin, effective_at=start, ends_at=end, in_force=start <= tx.now,
         comment=command.comment, command_id=tx.envelope.id, command_key=tx.envelope.key, actor=tx.envelope.actor,
@@ -156,9 +153,9 @@ def suspend_account(command: SuspendAccount, tx: Transaction) -> dict[str, Any]:
     )  # fmt: skip
     tx.session.add(hold)
     if hold.in_force:
-        _begin(account, hold, tx)
+        put_in_force(account, hold, tx)
     else:
-        _settle(account, tx)
+        resume_if_free(account, tx)
         tx.finish_later(RequestStatus.SCHEDULED)
     return {"hold_id": hold.id}
 
@@ -177,63 +174,6 @@ def unsuspend_account(command: UnsuspendAccount, tx: Transaction) -> dict[str, A
             "hold_of_higher_origin", f"The hold was put by the {owner}, who alone can lift it.", "account_id"
         )
     for hold in mine:
-        _close(hold, tx, "lifted", "The suspension was lifted before it began.")
-    _settle(account, tx)
+        close_hold(hold, tx, "lifted", "The suspension was lifted before it began.")
+    resume_if_free(account, tx)
     return {"lifted": len(mine), "status": account.status}
-
-
-def begin_hold(account: CardAccount, hold: Hold, tx: Transaction) -> None:
-    """Let a scheduled hold take effect; its request is completed, or rejected where the account is closed by now."""
-    try:
-        account.must_be_open()
-    except Rejected as refusal:
-        _close(hold, tx, refusal.code, refusal.message)
-        return
-    hold.in_force = True
-    _begin(account, hold, tx)
-    tx.complete({"hold_id": hold.id})
-
-
-def end_hold(account: CardAccount, hold: Hold, tx: Transaction) -> None:
-    """Let a hold end that has run its time."""
-    hold.in_force, hold.closed_at = False, tx.now
-    tx.session.flush()
-    _settle(account, tx)
-
-
-def _begin(account: CardAccount, hold: Hold, tx: Transaction) -> None:
-    first = account.status is AccountStatus.ACTIVE
-    account.suspend()
-    if first:
-        tx.publish(
-            AccountSuspended(
-                account_id=account.id, control_account=account.control_account, origin=hold.origin
-            ),
-            subject=account.id,
-        )
-
-
-def _close(hold: Hold, tx: Transaction, code: str, why: str) -> None:
-    """Close a hold; one that never began takes its request to its end too."""
-    if hold.is_scheduled:
-        asked = tx.continuing(
-            command_id=hold.command_id, key=hold.command_key, actor=hold.actor, on_behalf_of=hold.on_behalf_of,
-            channel=hold.channel,
-        )  # fmt: skip
-        name = asked.envelope.contract.name
-        asked.publish(CommandRejected(command_id=hold.command_id, command=name, code=code, message=why))
-    hold.in_force, hold.closed_at = False, tx.now
-    tx.session.flush()
-
-
-def _settle(account: CardAccount, tx: Transaction) -> None:
-    """Make the account usable again where no hold in force is left."""
-    left = sa.select(
-        sa.exists().where(Hold.account_id == account.id, Hold.in_force, Hold.closed_at.is_(None))
-    )
-    if account.status is AccountStatus.SUSPENDED and not tx.session.scalar(left):
-        account.resume()
-        tx.publish(
-            AccountUnsuspended(account_id=account.id, control_account=account.control_account),
-            subject=account.id,
-        )

@@ -12,7 +12,7 @@ from shared.ids import new_message_id
 from shared.messaging.transaction import Transaction
 
 _NOT_RECORDED = frozenset({"id", "version", "name_key", "opened_at"})
-_RECORDED = tuple(
+_RECORDED = frozenset(
     column.key for column in sa.inspect(CardAccount).column_attrs if column.key not in _NOT_RECORDED
 )
 
@@ -24,9 +24,9 @@ def record_changes(tx: Transaction, account: CardAccount, before: Mapping[str, A
         command = envelope.contract.name
     except UnknownMessage:
         command = "system"
-    for field in _RECORDED:
-        old, new = before.get(field), getattr(account, field)
-        if old != new:
+    for field, new in vars(account).items():
+        old = before.get(field)
+        if old is not new and old != new and field in _RECORDED:
             tx.insert(
                 change, id=new_message_id(), account_id=account.id, at=tx.now, field=field, old=_text(old), new=_text(new),
                 actor=envelope.actor, on_behalf_of=envelope.on_behalf_of, channel=str(envelope.channel), command=command,

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from services.accounts.handlers import begin_hold, end_hold
+from services.accounts.holds import begin_hold, end_hold
 from services.accounts.model import CardAccount, Hold, open_holds
 from shared.messaging.transaction import Transaction
 

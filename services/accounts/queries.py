@@ -26,7 +26,6 @@ from shared.contracts.accounts import (
 )
 from shared.contracts.base import Page
 from shared.contracts.types import Channel
-from shared.database import rows
 from shared.errors import NotFound
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of
@@ -55,11 +54,10 @@ def load_control_accounts(session: orm.Session, numbers: Sequence[str]) -> dict[
 
 def account_paths(session: orm.Session, ids: Sequence[str]) -> dict[str, list[str]]:
     """Return, for each card account that exists, the numbers of the control accounts above it."""
-    given = rows(session, {"id": CardAccount.__table__.c.id.type}, [(id_,) for id_ in ids]).subquery()
     found = session.execute(
         sa.select(CardAccount.id, ControlAccount.path)
-        .join(given, given.c.id == CardAccount.id)
-        .join(ControlAccount, ControlAccount.number == CardAccount.control_account)
+        .join(CardAccount.structure)
+        .where(CardAccount.id.in_(ids))
     )
     return {id_: path.split("/") for id_, path in found}
 

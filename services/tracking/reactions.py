@@ -3,8 +3,10 @@
 A status only ever moves to a higher rank. An outcome that overtook its command makes a stub, which the command fills in.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -13,10 +15,10 @@ import structlog
 
 from services.tracking.model import request, step
 from services.tracking.rules import new_tracking_number, spoken
-from shared.contracts.base import Kind
+from shared.contracts.base import Kind, Message
 from shared.contracts.outcomes import OUTCOMES, RequestStatus, status_of
 from shared.contracts.schema import masked
-from shared.database import insert, rows
+from shared.database import given_rows, insert, is_postgresql, rows_parameter
 from shared.messaging.envelope import Envelope
 from shared.messaging.transaction import Transaction
 from shared.service import Observed
@@ -36,6 +38,7 @@ _COMMAND_FILLS = (
     "received_at",
     "due_at",
 )
+_COLUMNS = {column.name: column.type for column in request.c}
 _OUTCOME_SETS = ("status", "code", "message", "field", "result", "finished_at", "rank")
 
 log = structlog.get_logger()
@@ -44,7 +47,7 @@ log = structlog.get_logger()
 def record(seen: Sequence[Observed], tx: Transaction) -> None:
     """Record what was seen, and answer the gateways that wait for a tracking number or for an outcome."""
     commands = [one for one in seen if one.envelope.contract.kind is Kind.COMMAND]
-    outcomes = [one.envelope for one in seen if one.envelope.key in _OUTCOMES]
+    outcomes = [(one.envelope, one.envelope.message()) for one in seen if one.envelope.key in _OUTCOMES]
     if commands:
         _record_commands(commands, tx)
     if outcomes:
@@ -56,9 +59,7 @@ def _record_commands(commands: Sequence[Observed], tx: Transaction) -> None:
     first: dict[str, Observed] = {}
     for one in commands:
         first.setdefault(one.envelope.id, one)
-    saved = {
-        row.command_id: row for row in _upsert(tx, [_asked(one) for one in first.values()], _fill_stub())
-    }
+    saved = {row.command_id: row for row in _upsert(tx, [_asked(one) for one in first.values()], _fill_stub)}
     for one in commands:
         row = saved[one.envelope.id]
         log.info("tracked", command_id=row.command_id, tracking_number=row.tracking_number, type=row.type)
@@ -80,15 +81,15 @@ def _answer(one: Observed, row: sa.Row[Any], tx: Transaction) -> None:
         tx.reply(one.reply_to, row.command_id, _settled(row))
 
 
-def _record_outcomes(outcomes: Sequence[Envelope], tx: Transaction) -> None:
+def _record_outcomes(outcomes: Sequence[tuple[Envelope, Message]], tx: Transaction) -> None:
     """Record the furthest outcome of each command in the batch."""
     furthest: dict[str, dict[str, Any]] = {}
-    for envelope in outcomes:
-        became = _became(envelope)
+    for envelope, outcome in outcomes:
+        became = _became(envelope, outcome)
         known = furthest.get(envelope.correlation_id)
         if known is None or became["rank"] > known["rank"]:
             furthest[envelope.correlation_id] = became
-    for row in _upsert(tx, furthest.values(), _move_on()):
+    for row in _upsert(tx, furthest.values(), _move_on):
         log.info(
             "moved",
             command_id=row.command_id,
@@ -100,14 +101,15 @@ def _record_outcomes(outcomes: Sequence[Envelope], tx: Transaction) -> None:
             tx.reply(row.reply_to, row.command_id, _settled(row))
 
 
-def _record_steps(commands: Sequence[Envelope], outcomes: Sequence[Envelope], tx: Transaction) -> None:
+def _record_steps(
+    commands: Sequence[Envelope], outcomes: Sequence[tuple[Envelope, Message]], tx: Transaction
+) -> None:
     steps: dict[str, tuple[Any, ...]] = {}
     for envelope in commands:
         steps[envelope.id] = (envelope.id, envelope.id, envelope.time, "received", envelope.actor, None, None)
-    for envelope in outcomes:
-        outcome = envelope.message()
+    for envelope, outcome in outcomes:
         why = getattr(outcome, "code", None), getattr(outcome, "message", None)
-        status = str(status_of(outcome))
+        status = status_of(outcome).value
         steps[envelope.id] = (
             envelope.id,
             envelope.correlation_id,
@@ -116,9 +118,17 @@ def _record_steps(commands: Sequence[Envelope], outcomes: Sequence[Envelope], tx
             envelope.source,
             *why,
         )
+    given = rows_parameter(tx.session, list(steps.values()))
+    tx.session.execute(_step_entry(postgresql_=is_postgresql(tx.session)), given)
+
+
+@cache
+def _step_entry(*, postgresql_: bool) -> sa.Executable:
     columns = {column.name: column.type for column in step.c}
-    given = rows(tx.session, columns, list(steps.values()))
-    tx.session.execute(insert(tx.session, step).from_select(list(columns), given).on_conflict_do_nothing())
+    given = given_rows(columns, postgresql_=postgresql_)
+    statement = insert(step, postgresql_=postgresql_).from_select(list(columns), given)
+    entry: sa.Executable = statement.on_conflict_do_nothing()
+    return entry
 
 
 # Rows
@@ -141,9 +151,8 @@ def _asked(one: Observed) -> dict[str, Any]:
     }
 
 
-def _became(envelope: Envelope) -> dict[str, Any]:
+def _became(envelope: Envelope, outcome: Message) -> dict[str, Any]:
     """Return the row that an outcome makes or moves on."""
-    outcome = envelope.message()
     status = status_of(outcome)
     result = getattr(outcome, "result", None)
     return {
@@ -161,7 +170,7 @@ def _became(envelope: Envelope) -> dict[str, Any]:
 
 def _known_of(envelope: Envelope, type_: str, at: datetime, service_time: timedelta) -> dict[str, Any]:
     """Return a row with what command and outcome alike know of the request."""
-    row: dict[str, Any] = dict.fromkeys((column.name for column in request.c), None)
+    row: dict[str, Any] = dict.fromkeys(_COLUMNS)
     row.update(zip(_LEVELS, envelope.scope, strict=False))
     row.update(
         tracking_number=new_tracking_number(), type=type_, actor=envelope.actor, on_behalf_of=envelope.on_behalf_of,
@@ -171,17 +180,25 @@ def _known_of(envelope: Envelope, type_: str, at: datetime, service_time: timede
 
 
 def _upsert(
-    tx: Transaction, given: Iterable[Mapping[str, Any]], changes: Mapping[str, Any]
+    tx: Transaction, given: Iterable[Mapping[str, Any]], changes: Callable[[], Mapping[str, Any]]
 ) -> Sequence[sa.Row[Any]]:
     """Write the rows in one statement, those that exist already changed by ``changes``, and return them as they stand.
 
     They go in order of their keys, so that two workers never wait for each other in a ring.
     """
-    columns = {column.name: column.type for column in request.c}
-    values = sorted((tuple(row[name] for name in columns) for row in given), key=lambda row: str(row[0]))
-    statement = insert(tx.session, request).from_select(list(columns), rows(tx.session, columns, values))
-    written = statement.on_conflict_do_update(index_elements=["command_id"], set_=changes).returning(request)
-    return tx.session.execute(written).all()
+    values = sorted(([row[name] for name in _COLUMNS] for row in given), key=itemgetter(0))
+    statement = _writing(changes, postgresql_=is_postgresql(tx.session))
+    return tx.session.execute(statement, rows_parameter(tx.session, values)).all()
+
+
+@cache
+def _writing(changes: Callable[[], Mapping[str, Any]], *, postgresql_: bool) -> sa.Executable:
+    given = given_rows(_COLUMNS, postgresql_=postgresql_)
+    statement = insert(request, postgresql_=postgresql_).from_select(list(_COLUMNS), given)
+    writing: sa.Executable = statement.on_conflict_do_update(
+        index_elements=["command_id"], set_=changes()
+    ).returning(request)
+    return writing
 
 
 def _fill_stub() -> dict[str, Any]:
@@ -204,7 +221,7 @@ def _move_on() -> dict[str, Any]:
 
 def _excluded() -> dict[str, sa.ColumnElement[Any]]:
     """Return the columns of the row that could not be inserted, as both dialects call them."""
-    return {column.name: sa.literal_column(f"excluded.{column.name}", column.type) for column in request.c}
+    return {name: sa.literal_column(f"excluded.{name}", type_) for name, type_ in _COLUMNS.items()}
 
 
 def _settled(row: sa.Row[Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from inspect import getdoc
 from string import Formatter
 from typing import Any, ClassVar, Generic, TypeVar, dataclass_transform
@@ -39,7 +40,7 @@ class Kind(StrEnum):
     READ = "read"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contract:
     """All that was declared of one message; what is not here derives from the class of the message.
 
@@ -59,27 +60,27 @@ class Contract:
     listing: bool = False
     sends_body: bool = False
 
-    @property
+    @cached_property
     def name(self) -> str:
         """``accounts.cancel-account``: how people and the catalogue name the message."""
         return f"{self.owner}.{names.kebab(self.cls.__name__)}"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The routing key, such as ``accounts.cancel-account.v1``."""
         return names.routing_key(self.owner, self.cls.__name__, self.version)
 
-    @property
+    @cached_property
     def type(self) -> str:
         """The CloudEvents type."""
         return names.event_type(self.key)
 
-    @property
+    @cached_property
     def summary(self) -> str:
         """The first sentence of the class's docstring."""
         return (getdoc(self.cls) or "").split("\n\n")[0].replace("\n", " ")
 
-    @property
+    @cached_property
     def path_fields(self) -> tuple[str, ...]:
         """The fields that travel in the path of the route."""
         return tuple(field for _, field, _, _ in Formatter().parse(self.route or "") if field)

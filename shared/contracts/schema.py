@@ -5,6 +5,7 @@ OpenAPI and AsyncAPI documents.
 """
 
 import dataclasses
+import re
 import types
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -19,6 +20,7 @@ from shared.contracts.types import Items, Note, Number, Scoped, Sensitive, Text
 
 T = TypeVar("T")
 
+_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*\Z")
 _PLAIN: dict[type, type[fields.Field[Any]]] = {
     str: fields.String,
     int: fields.Integer,
@@ -157,6 +159,8 @@ def _rules(mark: Any) -> list[Any]:
             # A pattern is matched whole; `$` alone would let a newline through.
             pattern = mark.pattern.removesuffix("$") + r"\Z"
             rules.append(validate.Regexp(pattern, error=f"Must be {mark.form}."))
+        else:
+            rules.append(validate.Regexp(_PRINTABLE, error="Must hold no control characters."))
         return rules
     if isinstance(mark, Number):
         return [validate.Range(min=mark.least, max=mark.greatest)]

@@ -320,7 +320,7 @@ class Dispatcher:
             key=event.key,
             body=encode(event),
             message_id=event.id,
-            outbox_id=new_message_id(),
+            outbox_id=event.id,
         )
 
     def _keep(self, session: orm.Session, publications: Sequence[Publication], now: datetime) -> None:

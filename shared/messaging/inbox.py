@@ -2,11 +2,12 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from shared.database import Instant, insert, rows
+from shared.database import Instant, given_rows, insert, is_postgresql, rows_parameter
 
 
 def define_inbox(metadata: sa.MetaData) -> sa.Table:
@@ -23,15 +24,18 @@ def take_in(session: orm.Session, inbox: sa.Table, message_ids: Collection[str],
     """Enter the ids in one statement and return those that were new."""
     if not message_ids:
         return set()
-    columns = {"message_id": inbox.c.message_id.type, "received_at": inbox.c.received_at.type}
-    given = rows(session, columns, [(message_id, now) for message_id in sorted(message_ids)])
-    statement = (
-        insert(session, inbox)
-        .from_select(list(columns), given)
-        .on_conflict_do_nothing()
-        .returning(inbox.c.message_id)
+    given = rows_parameter(session, [(message_id, now) for message_id in sorted(message_ids)])
+    return set(session.scalars(_entry(inbox, postgresql_=is_postgresql(session)), given))
+
+
+@cache
+def _entry(inbox: sa.Table, *, postgresql_: bool) -> sa.Executable:
+    columns = {column.name: column.type for column in inbox.c}
+    statement = insert(inbox, postgresql_=postgresql_).from_select(
+        list(columns), given_rows(columns, postgresql_=postgresql_)
     )
-    return set(session.scalars(statement))
+    entry: sa.Executable = statement.on_conflict_do_nothing().returning(inbox.c.message_id)
+    return entry
 
 
 def forget_before(session: orm.Session, inbox: sa.Table, instant: datetime) -> int:

@@ -180,7 +180,9 @@ class Transaction:
 
 def state_of(thing: Any) -> dict[str, Any]:
     """Return the loaded columns of a mapped object."""
-    return {name: value for name, value in vars(thing).items() if not name.startswith("_")}
+    state: dict[str, Any] = vars(thing).copy()
+    state.pop("_sa_instance_state", None)
+    return state
 
 
 @dataclass(frozen=True, slots=True)

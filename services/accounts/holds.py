@@ -1,0 +1,67 @@
+"""Holds in motion: how they begin, end and are closed, by a command or by the clock (ACC-14, Part 2 no. 10)."""
+
+import sqlalchemy as sa
+
+from services.accounts.model import CardAccount, Hold
+from shared.contracts.accounts import AccountStatus, AccountSuspended, AccountUnsuspended
+from shared.contracts.outcomes import CommandRejected
+from shared.errors import Rejected
+from shared.messaging.transaction import Transaction
+
+
+def begin_hold(account: CardAccount, hold: Hold, tx: Transaction) -> None:
+    """Let a scheduled hold take effect; its request is completed, or rejected where the account is closed by now."""
+    try:
+        account.must_be_open()
+    except Rejected as refusal:
+        close_hold(hold, tx, refusal.code, refusal.message)
+        return
+    hold.in_force = True
+    put_in_force(account, hold, tx)
+    tx.complete({"hold_id": hold.id})
+
+
+def end_hold(account: CardAccount, hold: Hold, tx: Transaction) -> None:
+    """Let a hold end that has run its time."""
+    hold.in_force, hold.closed_at = False, tx.now
+    tx.session.flush()
+    resume_if_free(account, tx)
+
+
+def put_in_force(account: CardAccount, hold: Hold, tx: Transaction) -> None:
+    """Make the account unusable, which is news only for the first hold."""
+    first = account.status is AccountStatus.ACTIVE
+    account.suspend()
+    if first:
+        tx.publish(
+            AccountSuspended(
+                account_id=account.id, control_account=account.control_account, origin=hold.origin
+            ),
+            subject=account.id,
+        )
+
+
+def close_hold(hold: Hold, tx: Transaction, code: str, why: str) -> None:
+    """Close a hold; one that never began takes its request to its end too."""
+    if hold.is_scheduled:
+        asked = tx.continuing(
+            command_id=hold.command_id, key=hold.command_key, actor=hold.actor, on_behalf_of=hold.on_behalf_of,
+            channel=hold.channel,
+        )  # fmt: skip
+        name = asked.envelope.contract.name
+        asked.publish(CommandRejected(command_id=hold.command_id, command=name, code=code, message=why))
+    hold.in_force, hold.closed_at = False, tx.now
+    tx.session.flush()
+
+
+def resume_if_free(account: CardAccount, tx: Transaction) -> None:
+    """Make the account usable again where no hold in force is left."""
+    left = sa.select(
+        sa.exists().where(Hold.account_id == account.id, Hold.in_force, Hold.closed_at.is_(None))
+    )
+    if account.status is AccountStatus.SUSPENDED and not tx.session.scalar(left):
+        account.resume()
+        tx.publish(
+            AccountUnsuspended(account_id=account.id, control_account=account.control_account),
+            subject=account.id,
+        )
