@@ -129,6 +129,16 @@ def test_every_error_is_a_problem() -> None:
                 )
 
 
+def test_answers_may_grow_and_requests_may_not_hold_more() -> None:
+    strict = {
+        name for name, schema in DOCUMENT["components"]["schemas"].items() if "additionalProperties" in schema
+    }
+    bodies = [
+        operation["requestBody"]["content"] for _, _, operation in operations() if "requestBody" in operation
+    ]
+    assert strict == {body["application/json"]["schema"]["$ref"].rpartition("/")[2] for body in bodies}
+
+
 def test_all_but_signing_in_needs_a_session() -> None:
     assert DOCUMENT["security"] == [{"session": []}]
     assert DOCUMENT["components"]["securitySchemes"]["session"]["scheme"] == "bearer"
