@@ -34,12 +34,15 @@ def provision() -> None:
     help="Its management interface's host and port.",
 )
 @click.option("--database", default=_HOSTS.database, show_default=True, help="PostgreSQL's host and port.")
-def secrets(folder: Path, broker: str, management: str, database: str) -> None:
+@click.option("--renew-passwords", is_flag=True, help="Make all passwords anew; then start everything anew.")
+def secrets(folder: Path, broker: str, management: str, database: str, renew_passwords: bool) -> None:
     """Make the secrets that are missing, and hand to each process what it may know."""
     services = find_services()
     hosts = Hosts(broker=broker, management=management, database=database)
     try:
-        hand_out_secrets(folder, topology_of(services.values()), services, hosts)
+        hand_out_secrets(
+            folder, topology_of(services.values()), services, hosts, renew_passwords=renew_passwords
+        )
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from error
     click.echo("secrets: handed out")

@@ -51,14 +51,21 @@ class Hosts:
 
 
 def hand_out_secrets(
-    folder: Path, topology: Topology, services: Iterable[str], hosts: Hosts | None = None
+    folder: Path,
+    topology: Topology,
+    services: Iterable[str],
+    hosts: Hosts | None = None,
+    *,
+    renew_passwords: bool = False,
 ) -> None:
     """Make the secrets that are missing and write to each holder's folder what it may know.
 
-    A file is replaced whole or not at all, so that a crash leaves none half written.
+    ``renew_passwords`` makes all passwords anew but the database administrator's, by which the others are changed; keys
+    stay. A file is replaced whole or not at all, so that a crash leaves none half written.
     """
     names = sorted(services)
-    vault = _complete(_read(folder / _VAULT), topology, names)
+    known = _read(folder / _VAULT)
+    vault = _complete(_without_passwords(known) if renew_passwords else known, topology, names)
     _replace(folder / _VAULT, json.dumps(vault, indent=1), _OWNER_ALONE)
     for file, content, mode in _handed_out(vault, topology, names, hosts or Hosts()):
         _replace(folder / file, content, mode)
@@ -73,6 +80,11 @@ def _complete(known: Mapping[str, Any], topology: Topology, services: Iterable[s
         "broker": {**broker, **{user: _login() for user in users if user not in broker}},
         "database": {**database, **{role: token_urlsafe(32) for role in roles if role not in database}},
     }
+
+
+def _without_passwords(known: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {role: password for role, password in known.get("database", {}).items() if role == ADMINISTRATOR}
+    return {"keys": known.get("keys", {}), "database": kept}
 
 
 def _login() -> dict[str, str]:

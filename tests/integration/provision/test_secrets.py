@@ -120,6 +120,20 @@ def test_a_new_service_gets_its_own_and_the_others_keep_theirs(tmp_path: Path, t
     assert tmp_path.joinpath("identity", "database_url").exists()
 
 
+def test_passwords_can_be_renewed_but_no_key_is_lost(folder: Path, topology: Topology) -> None:
+    before = vault_of(folder)
+    hand_out_secrets(folder, topology, find_services(), renew_passwords=True)
+    after = vault_of(folder)
+    assert after["keys"] == before["keys"]
+    assert after["database"].pop("postgres") == before["database"].pop("postgres")
+    assert after["broker"].keys() == before["broker"].keys()
+    assert after["database"].keys() == before["database"].keys()
+    assert not {str(v) for v in after["broker"].values()} & {str(v) for v in before["broker"].values()}
+    assert not set(after["database"].values()) & set(before["database"].values())
+    handed_out = folder.joinpath("accounts", "database_url").read_text()
+    assert after["database"]["accounts"] in handed_out
+
+
 def test_what_a_crash_left_half_written_is_written_again(folder: Path, topology: Topology) -> None:
     whole = folder.joinpath("accounts", "database_url")
     content = whole.read_text()
