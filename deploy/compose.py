@@ -134,7 +134,7 @@ class Shape(ABC):
     def _key(self, name: str) -> str:
         key: str | None = getattr(self.settings, name)
         if not key:
-            raise BadSettings(f"CARDWORK_{name.upper()} is not set; `cardwork keys` makes keys.")
+            raise BadSettings(f"CARDWORK_{name.upper()} is not set; `cardwork provision` makes keys.")
         return key
 
 

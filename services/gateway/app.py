@@ -54,7 +54,7 @@ def gateway_app(
 
 def _client() -> str:
     """Return whose requests are counted together: a session's, or an address's where there is none."""
-    return request.headers.get("Authorization") or request.remote_addr or ""
+    return request.headers.get("Authorization") or request.remote_addr or "unknown"
 
 
 def _demand_secure_transport(answer: Any) -> Any:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
@@ -74,7 +75,9 @@ class _Window:
         return self._response(found)
 
     def _ask(self, path: Mapping[str, str], actor: Actor) -> Any:
-        route = (self._contract.route or "").format(**path)
+        route = (self._contract.route or "").format(
+            **{name: quote(value, safe="") for name, value in path.items()}
+        )
         if self._contract.sends_body:
             return self._owner.post(route, json_body(), actor)
         return self._owner.get(route, request.args.to_dict(flat=False), actor)

@@ -19,7 +19,7 @@ def session_routes(entrance: Entrance, identity: Upstream, limiter: Limiter, sig
     blueprint = Blueprint("sessions", __name__)
 
     @blueprint.post("/sessions")
-    @limiter.limit(sign_in_rate, key_func=lambda: request.remote_addr or "")
+    @limiter.limit(sign_in_rate, key_func=lambda: request.remote_addr or "unknown")
     def sign_in() -> Response:
         answer = identity.post("/sessions", _credentials())
         session = answer["session"]

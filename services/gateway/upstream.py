@@ -11,7 +11,7 @@ from flask import g, has_request_context
 from shared.actor import Actor, Party, Signer
 from shared.clock import Clock
 from shared.errors import Unavailable
-from shared.web.problems import Problem
+from shared.web.problems import NOT_SIGNED_IN, Problem
 
 GATEWAY = Actor(user_id="gateway", party=Party.SYSTEM)
 _RENEWED_AFTER = timedelta(seconds=30)
@@ -78,12 +78,10 @@ class Upstream:
 
     def _problem(self, answer: httpx.Response) -> Exception:
         """Return the service's own problem as ours; a fault of the service itself is not the caller's to see."""
-        if answer.headers.get("content-type") != "application/problem+json" or answer.status_code in (
-            401,
-            500,
-        ):
+        foreign = answer.headers.get("content-type") != "application/problem+json"
+        body = {} if foreign else orjson.loads(answer.content)
+        if foreign or answer.status_code >= 500 or body.get("code") == NOT_SIGNED_IN:
             return Unavailable(f"the {self.name} service answered {answer.status_code}")
-        body = orjson.loads(answer.content)
         for name in ("type", "instance", "request_id", "status"):
             body.pop(name, None)
         headers = {name: answer.headers[name] for name in ("Retry-After",) if name in answer.headers}

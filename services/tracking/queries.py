@@ -111,7 +111,7 @@ def get_overview(_: GetRequestOverview, reader: Reader) -> RequestOverview:
     """Count the requests by status; the counts sum to the total (TRK-04)."""
     seen = _visible(reader).subquery()
     counted = reader.session.execute(sa.select(seen.c.status, sa.func.count()).group_by(seen.c.status))
-    counts: dict[str, int] = dict(counted.tuples().all())
+    counts: dict[str, int] = {row[0]: row[1] for row in counted}
     late = reader.session.scalar(
         sa.select(sa.func.count()).select_from(_visible(reader).where(_overdue(reader.now)).subquery())
     )

@@ -88,6 +88,8 @@ def masked(cls: type[Message], data: Mapping[str, Any]) -> dict[str, Any]:
 def _mask(value: Any, rule: Sensitive) -> Any:
     if value is None:
         return None
+    if isinstance(value, list | tuple):
+        return [_mask(one, rule) for one in value]
     text = str(value)
     shown = text[len(text) - rule.visible :] if 0 < rule.visible < len(text) else ""
     return "••••" + shown

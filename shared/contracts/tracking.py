@@ -120,4 +120,4 @@ class GetRequestOverview(Message):
 class GetRequest(Message):
     """One request with its timeline, by its tracking number or its command id (TRK-03)."""
 
-    tracking_number: Annotated[str, Text(10, 36)]
+    tracking_number: Annotated[str, Text(10, 36, r"^[0-9A-Za-z-]+$", "a tracking number or a command id")]

@@ -70,11 +70,11 @@ Json = Mapping[str, Any]
 
 AccountId = Annotated[str, identifier("acc"), Scoped("accounts", "account")]
 ControlAccountNumber = Annotated[
-    str, Text(15, 15, r"^\d{15}$", "15 digits"), Scoped("accounts", "control_account")
+    str, Text(15, 15, r"^[0-9]{15}$", "15 digits"), Scoped("accounts", "control_account")
 ]
-NewControlAccountNumber = Annotated[str, Text(15, 15, r"^\d{15}$", "15 digits")]
+NewControlAccountNumber = Annotated[str, Text(15, 15, r"^[0-9]{15}$", "15 digits")]
 CompanyNumber = Annotated[str, Text(1, 20)]
-CardNumber = Annotated[str, Text(12, 19, r"^\d{12,19}$", "12 to 19 digits"), Sensitive(visible=4)]
+CardNumber = Annotated[str, Text(12, 19, r"^[0-9]{12,19}$", "12 to 19 digits"), Sensitive(visible=4)]
 UserId = Annotated[str, Text(3, 64, r"^[a-z0-9][a-z0-9._@-]*$", "lower-case letters, digits and . _ @ -")]
 CommandId = Annotated[str, Text(36, 36, r"^[0-9a-f-]{36}$", "a UUID")]
 TrackingNumber = Annotated[str, Text(10, 16, None, "as printed in the answer to a command")]

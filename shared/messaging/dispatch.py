@@ -69,7 +69,7 @@ class Dispatcher:
         metrics: Metrics,
     ) -> None:
         self.service = service
-        self.queues = (names.commands_queue(service.name), names.events_queue(service.name))
+        self.queues: tuple[str, ...] = (names.commands_queue(service.name), names.events_queue(service.name))
         self.batch = settings.batch
         self._database = database
         self._settings = settings

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from shared.errors import NotFound, Rejected, Unavailable
 
 RETRY_AFTER_SECONDS = 2
+NOT_SIGNED_IN = "not_signed_in"
 _TYPE = "https://cardwork.example/problems/"
 
 log = structlog.get_logger()
@@ -76,7 +77,7 @@ def not_signed_in(detail: str = "Sign in, then send the token as Authorization: 
     """Return the problem of a request without a good session."""
     return Problem(
         status=401,
-        code="not_signed_in",
+        code=NOT_SIGNED_IN,
         title="You are not signed in.",
         detail=detail,
         headers={"WWW-Authenticate": 'Bearer realm="cardwork"'},
