@@ -4,7 +4,8 @@ It is generated, and comes out the same every time; only dates move with the day
 17 is the same account whether 2 000 or a million are asked for.
 """
 
+from deploy.demonstration.accounts import MOST as MOST_ACCOUNTS
 from deploy.demonstration.loading import Summary, load_demonstration
 from deploy.demonstration.users import demo_users
 
-__all__ = ["Summary", "demo_users", "load_demonstration"]
+__all__ = ["MOST_ACCOUNTS", "Summary", "demo_users", "load_demonstration"]

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from deploy.demonstration import draws, people
-from deploy.demonstration.structure import Company, shares
+from deploy.demonstration.structure import Company, Department, shares
 from deploy.demonstration.users import OPERATOR, principal_of
-from services.accounts.demonstration import Account, HoldInForce
+from services.accounts.demonstration import Account, Holder, HoldInForce
 from services.accounts.issuer import TEST_RANGE
 from services.accounts.rules import fold_name
 from shared.contracts.accounts import (
@@ -27,7 +27,11 @@ from shared.ids import command_id_of
 MOST = 10_000_000
 _YOUNGEST, _OLDEST = 10, 2900  # days since an account was opened
 _LONGEST_SINCE_CARD = 900  # days; a card is good for three years
-_DAY = 24 * 60 * 60  # seconds
+_SIX_HOURS = 6 * 60 * 60  # seconds
+_CARDS = int(TEST_RANGE)
+_TRAVEL = Product.BUSINESS_TRAVEL_ACCOUNT.value
+_CANCELLED = AccountStatus.CANCELLED.value
+_SUSPENDED = AccountStatus.SUSPENDED.value
 _NOT_IN_ADDRESS = re.compile(r"[^a-z.-]")
 
 
@@ -101,6 +105,9 @@ class _Drawn(NamedTuple):
     reason: int
 
 
+_DRAWN = len(_Drawn._fields)
+
+
 @dataclass(frozen=True, slots=True)
 class DemonstrationAccounts:
     """The first ``count`` accounts as they stand on a day; none is kept, so that any number fits in memory."""
@@ -121,59 +128,55 @@ def account(number: int, midnight: datetime) -> Account:
 
     Up to `MOST` differ in ids and card number. Statuses, dates and holds fit together as the domain would have them.
     """
-    drawn = _Drawn._make(draws.draw(f"account {number}")[: len(_Drawn._fields)])
-    of_account, of_card, of_hold = draws.ids(number, draws.digest(f"ids {number}"))
+    digest = draws.digest(f"account {number}")
+    drawn = _Drawn._make(draws.numbers_in(digest)[:_DRAWN])
+    of_account, of_card, of_hold = draws.ids(number, digest)
     department = draws.one_of(shares(), drawn.place)
-    there = people.COUNTRIES[department.country]
     product = draws.one_of(_PRODUCTS, drawn.product)
-    travels = product == Product.BUSINESS_TRAVEL_ACCOUNT  # has no holder, but a department that books with it
-    names = (
-        ("Travel", department.name)
-        if travels
-        else people.name_of(department.country, drawn.first, drawn.last)
-    )
-    line, town, postcode = people.address_of(department.country, drawn.street, drawn.house, drawn.town)
     status = draws.one_of(_STATUSES, drawn.status)
-    cancelled = status == AccountStatus.CANCELLED
     days = _YOUNGEST + drawn.age % (_OLDEST - _YOUNGEST)
-    since = 1 + drawn.since % (days - 1)  # days since it was cancelled
+    cancelled = status == _CANCELLED
     return Account(
         id=f"acc_{of_account}",
         control_account=department.number,
         product=product,
         status=status,
         payment_status=draws.one_of(_PAYMENT_STATUSES, drawn.payment),
-        first_name=names[0],
-        last_name=names[1],
+        cancel_reason=draws.one_of(_REASONS, drawn.reason) if cancelled else None,
+        cancelled_at=_ago(midnight, 1 + drawn.since % (days - 1), drawn.hour) if cancelled else None,
+        opened_at=_ago(midnight, days, drawn.hour),
+        holder=_holder(number, drawn, department, travels=product == _TRAVEL),
+        card_id=f"crd_{of_card}",
+        card_number=draws.card_number(number, _CARDS),
+        issued_on=midnight.date() - timedelta(min(days, 1 + drawn.card_age % _LONGEST_SINCE_CARD)),
+        hold=_hold(of_hold, drawn, department.company, midnight) if status == _SUSPENDED else None,
+    )
+
+
+def _holder(number: int, drawn: _Drawn, department: Department, *, travels: bool) -> Holder:
+    country, company = department.country, department.company
+    # A business travel account has no holder, but a department that books with it.
+    names = ("Travel", department.name) if travels else people.name_of(country, drawn.first, drawn.last)
+    line, town, postcode = people.address_of(country, drawn.street, drawn.house, drawn.town)
+    return Holder(
+        *names,
         address_line_1=line,
-        address_line_2=department.company.name if drawn.line_2 % 4 == 0 else None,
+        address_line_2=company.name if drawn.line_2 % 4 == 0 else None,
         city=town,
         postcode=postcode,
-        country=department.country,
-        business_phone=people.phone_number(
-            draws.one_of(there.business_phones, drawn.phones), drawn.extension
-        ),
-        home_phone=None,
-        other_phone=people.phone_number(there.mobile_phone, drawn.mobile) if drawn.mobile % 3 == 0 else None,
-        email=None if drawn.mail % 20 == 0 else f"{_mail_name(*names)}{number}@{department.company.domain}",
+        country=country,
+        business_phone=people.business_phone_of(country, drawn.phones, drawn.extension),
+        other_phone=people.mobile_phone_of(country, drawn.mobile) if drawn.mobile % 3 == 0 else None,
+        email=f"{_mail_name(*names)}{number}@{department.domain}" if drawn.mail % 20 else None,
         employee_id=None if travels else f"E{number:07}",
         cost_centre=f"{department.cost_centre}-{drawn.centre % 8 + 1:03}",
-        universal_number=f"{department.company.number}{number:09}" if drawn.universal % 2 else None,
-        cancel_reason=draws.one_of(_REASONS, drawn.reason) if cancelled else None,
-        cancelled_at=midnight - timedelta(since, drawn.hour % _DAY) if cancelled else None,
-        opened_at=midnight - timedelta(days, drawn.hour % _DAY),
-        card_id=f"crd_{of_card}",
-        card_number=draws.card_number(number, TEST_RANGE),
-        issued_on=midnight.date() - timedelta(min(days, 1 + drawn.card_age % _LONGEST_SINCE_CARD)),
-        hold=_hold(of_hold, drawn, department.company, midnight)
-        if status == AccountStatus.SUSPENDED
-        else None,
+        universal_number=f"{company.number}{number:09}" if drawn.universal % 2 else None,
     )
 
 
 def _hold(id_: str, drawn: _Drawn, company: Company, midnight: datetime) -> HoldInForce:
-    """Return the hold of a suspended account: begun days ago, good for a month at least."""
-    begun = midnight - timedelta(1 + drawn.since % (_YOUNGEST - 2), drawn.hour % _DAY)
+    """Return the hold of a suspended account: begun days ago, good for seven weeks at least."""
+    begun = _ago(midnight, 1 + drawn.since % (_YOUNGEST - 2), drawn.hour)
     by_issuer = drawn.reason % 4 == 0
     actor = OPERATOR if by_issuer else principal_of(company)
     return HoldInForce(
@@ -187,6 +190,11 @@ def _hold(id_: str, drawn: _Drawn, company: Company, midnight: datetime) -> Hold
         actor=actor,
         channel=(Channel.OPERATOR if by_issuer else Channel.PORTAL).value,
     )
+
+
+def _ago(midnight: datetime, days: int, hour: int) -> datetime:
+    """Return an instant between six and eighteen o'clock on the day before so many days ago."""
+    return midnight - timedelta(days, _SIX_HOURS + hour % (2 * _SIX_HOURS))
 
 
 @lru_cache(maxsize=100_000)

@@ -6,13 +6,13 @@ Drawing by subject, not one after the other, lets any account be made without th
 from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
+from itertools import product
 from struct import Struct
 from typing import TypeVar
 
 T = TypeVar("T")
 
 _SEED = b"Cardwork demonstration"
-_SIXTEEN_BITS = Struct("<32H").unpack
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _AS_LETTERS = bytes(ord(_LETTERS[byte % 32]) for byte in range(256))
 _PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
@@ -27,12 +27,15 @@ _STRIDE = (
 
 def draw(subject: str) -> tuple[int, ...]:
     """Return 32 numbers of 16 bits."""
-    return _SIXTEEN_BITS(digest(subject))
+    return numbers_in(digest(subject))
 
 
 def digest(subject: str) -> bytes:
     """Return 64 bytes."""
     return blake2b(subject.encode(), key=_SEED).digest()
+
+
+numbers_in = Struct("<32H").unpack
 
 
 def one_of(things: Sequence[T], drawn: int) -> T:
@@ -58,32 +61,24 @@ def _spelled_time(millisecond: int) -> str:
     return "".join(_LETTERS[(value >> shift) & 31] for shift in range(45, -1, -5))
 
 
-def card_number(number: int, prefix: str) -> str:
+def card_number(number: int, prefix: int) -> str:
     """Return a number of 16 digits with a valid check digit; any 10**9 numbers in a row give different ones.
 
-    ``prefix`` is six digits.
+    ``prefix`` has six digits.
     """
-    payload = f"{prefix}{number * _STRIDE % _SERIALS:09}"
-    return payload + check_digit(payload)
+    payload = prefix * _SERIALS + number * _STRIDE % _SERIALS
+    return f"{payload}{check_digit(payload)}"
 
 
-def check_digit(payload: str) -> str:
-    """Return the Luhn check digit of some digits."""
-    rest, total, sums = int(payload), 0, _luhn_sums()
-    while rest:
-        rest, four = divmod(rest, 10_000)
-        total += sums[four]
-    return str(-total % 10)
+def check_digit(payload: int) -> int:
+    """Return the Luhn check digit of at most 16 digits."""
+    sums = _luhn_sums()
+    high, low = divmod(payload, 100_000_000)
+    return -(sums[high // 10_000] + sums[high % 10_000] + sums[low // 10_000] + sums[low % 10_000]) % 10
 
 
 @cache
 def _luhn_sums() -> list[int]:
     """Return what each group of four digits adds to the sum: a digit at a time takes too long for a million."""
     doubled = [sum(divmod(2 * digit, 10)) for digit in range(10)]
-    return [
-        a + doubled[b] + c + doubled[d]
-        for a in range(10)
-        for b in range(10)
-        for c in range(10)
-        for d in range(10)
-    ]
+    return [a + doubled[b] + c + doubled[d] for a, b, c, d in product(range(10), repeat=4)]

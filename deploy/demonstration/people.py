@@ -124,7 +124,16 @@ def address_of(country: str, street: int, house: int, town: int) -> tuple[str, s
     return line, *one_of(there.towns, town)
 
 
-def phone_number(range_: tuple[str, int], drawn: int) -> str:
-    """Return a number within a range."""
+def business_phone_of(country: str, exchange: int, extension: int) -> str:
+    """Return a number at work."""
+    return _number_in(one_of(COUNTRIES[country].business_phones, exchange), extension)
+
+
+def mobile_phone_of(country: str, drawn: int) -> str:
+    """Return a number of a telephone that people carry about."""
+    return _number_in(COUNTRIES[country].mobile_phone, drawn)
+
+
+def _number_in(range_: tuple[str, int], drawn: int) -> str:
     begin, digits = range_
     return f"{begin}{drawn % 10**digits:0{digits}}"

@@ -80,6 +80,7 @@ class Department:
     country: str
     cost_centre: str
     company: Company
+    domain: str
 
 
 @cache
@@ -117,13 +118,8 @@ def _node(company: Company, above: Node | None, name: str, country: str, place: 
 
 def number_at(company: int, branch: int = 0, department: int = 0) -> str:
     """Return the 15 digits of the control account at a place, each part counted from one, none given as zero."""
-    payload = f"9999{company:02}{branch:03}{department:05}"
-    return payload + check_digit(payload)
-
-
-def masters() -> dict[str, str]:
-    """Return the number of each company's master control account by the key of the company."""
-    return {company.key: number_at(place) for place, company in enumerate(COMPANIES, 1)}
+    payload = int(f"9999{company:02}{branch:03}{department:05}")
+    return f"{payload}{check_digit(payload)}"
 
 
 @cache
@@ -134,6 +130,8 @@ def shares() -> Sequence[Department]:
         for i, company in enumerate(COMPANIES, 1)
         for j, branch in enumerate(company.branches, 1)
         for k, name in enumerate(branch.departments, 1)
-        for department in [Department(number_at(i, j, k), name, branch.country, f"{i}{j}{k:02}", company)]
+        for department in [
+            Department(number_at(i, j, k), name, branch.country, f"{i}{j}{k:02}", company, company.domain)
+        ]
         for _ in range(company.weight * _SIZES[name])
     )

@@ -58,14 +58,9 @@ class HoldInForce(NamedTuple):
     channel: str
 
 
-class Account(NamedTuple):
-    """A card account with its one card; up to ``opened_at`` as columns of its table."""
+class Holder(NamedTuple):
+    """Whom a card account is for, as columns of its table."""
 
-    id: str
-    control_account: str
-    product: str
-    status: str
-    payment_status: str
     first_name: str
     last_name: str
     address_line_1: str | None
@@ -74,15 +69,25 @@ class Account(NamedTuple):
     postcode: str | None
     country: str | None
     business_phone: str | None
-    home_phone: str | None
     other_phone: str | None
     email: str | None
     employee_id: str | None
     cost_centre: str | None
     universal_number: str | None
+
+
+class Account(NamedTuple):
+    """A card account with its one card; what comes before ``holder`` are columns of its table."""
+
+    id: str
+    control_account: str
+    product: str
+    status: str
+    payment_status: str
     cancel_reason: str | None
     cancelled_at: datetime | None
     opened_at: datetime
+    holder: Holder
     card_id: str
     card_number: str
     issued_on: date
@@ -93,8 +98,8 @@ class Accounts(Sized, Iterable[Account], Protocol):
     """Card accounts that come one by one, their number known beforehand."""
 
 
-_OWN = Account._fields.index("card_id")
-_ACCOUNT_COLUMNS = (*Account._fields[:_OWN], "embossed_name", "name_key", "version")
+_OWN = Account._fields.index("holder")
+_ACCOUNT_COLUMNS = (*Account._fields[:_OWN], *Holder._fields, "embossed_name", "name_key", "version")
 _CARD_COLUMNS = (
     "id", "account_id", "number_encrypted", "number_hash", "last_four", "issued_on", "expires_on", "live",
 )  # fmt: skip
@@ -149,7 +154,8 @@ def _write_chunk(
 
 
 def _account_row(account: Account) -> tuple[Any, ...]:
-    return account[:_OWN] + _spellings(account.first_name, account.last_name) + (1,)
+    holder = account.holder
+    return (*account[:_OWN], *holder, *_spellings(holder.first_name, holder.last_name), 1)
 
 
 @lru_cache(maxsize=100_000)
