@@ -48,7 +48,7 @@ def demo(accounts: int, list_users: bool) -> None:
 
 
 def _load(shape: Shape, accounts: int) -> Summary:
-    bar: "tqdm[Any]" = tqdm(total=accounts, unit=" accounts", unit_scale=True, leave=False, disable=None)
+    bar: tqdm[Any] = tqdm(total=accounts, unit=" accounts", unit_scale=True, leave=False, disable=None)
     with bar:
         return load_demonstration(shape, accounts, partial(_advance, bar))
 
