@@ -98,7 +98,7 @@ def test_a_function_that_is_not_granted_is_refused(installation: Installation, p
     assert "accounts.open" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("token", [None, "Bearer ", "Bearer wrong", f"Bearer {'x' * 43}", "Basic dTpw"])
+@pytest.mark.parametrize("token", [None, "Bearer", "Bearer wrong", f"Bearer {'x' * 43}", "Basic dTpw"])
 def test_nothing_is_answered_without_a_session(installation: Installation, token: str | None) -> None:
     """401, before anything else is said of the request."""
     headers = {"Authorization": token} if token else {}
