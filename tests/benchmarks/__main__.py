@@ -15,6 +15,7 @@ from tests.benchmarks.cardwork.flow import Flow, Hop
 from tests.benchmarks.cardwork.http import OverHttp
 from tests.benchmarks.measure import Round
 from tests.benchmarks.peers.contestants import celery, dramatiq, faststream
+from tests.benchmarks.processes import Failure
 from tests.benchmarks.programme import Programme, prepared
 from tests.benchmarks.report import Goal, Results, ratio
 from tests.benchmarks.servers import running_servers
@@ -141,26 +142,40 @@ def main() -> None:
     """Measure, print, write; exits with 1 where a result is below its floor."""
     options = read_options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and processes are stopped
+    complete, failed = False, ""
     rounds: list[Round] = []
     with running_servers() as servers:
         versions = servers.versions()
         note(f"{report.machine()}; {versions}\nloading the programme")
         with prepared(servers) as programme:
-            for number in range(1, options.rounds + 1):
-                for contestant in chosen(options.only):
-                    for one in contestant.measure(programme, scale=QUICK_SCALE if options.quick else 1.0):
-                        note(
-                            f"round {number}: {one.contestant}: {one.rate:,.0f}/s, busy {one.busy_microseconds:,.0f} µs"
-                        )
-                        rounds.append(one)
+            try:
+                for number in range(1, options.rounds + 1):
+                    rounds += measure_each(number, chosen(options.only), programme, quick=options.quick)
+                complete = not options.quick and not options.only and options.rounds >= FEWEST_ROUNDS
+            except Failure as failure:
+                failed = str(failure)
     results = Results(rounds)
     print(report.table(results, GOALS))
-    if options.rounds >= FEWEST_ROUNDS and not options.quick and not options.only:
+    if complete:
         report.write(PAGE, results, GOALS, servers=versions, explanations=EXPLANATIONS)
         note(f"written: {PAGE}")
-    broken = report.broken_floors(results, GOALS)
+    broken = "; ".join(report.broken_floors(results, GOALS))
+    if failed:
+        sys.exit(f"not finished: {failed}")
     if broken and not options.quick:
-        sys.exit(f"below the floor: {'; '.join(broken)}")
+        sys.exit(f"below the floor: {broken}")
+
+
+def measure_each(
+    number: int, contestants: Sequence[Contestant], programme: Programme, *, quick: bool
+) -> list[Round]:
+    """Measure each contestant once, and tell whoever watches."""
+    rounds = []
+    for contestant in contestants:
+        for one in contestant.measure(programme, scale=QUICK_SCALE if quick else 1.0):
+            note(f"round {number}: {one.contestant}: {one.rate:,.0f}/s, busy {one.busy_microseconds:,.0f} µs")
+            rounds.append(one)
+    return rounds
 
 
 def read_options() -> argparse.Namespace:
