@@ -33,6 +33,7 @@ _CONFIRM_SECONDS = 2.0
 _TICK_SECONDS = 0.1
 _JOBS_SECONDS = 1.0
 
+_SENDER = "sender of commands"
 _DEFAULT_EXCHANGE = ""
 _REPLY_QUEUE = "amq.rabbitmq.reply-to"
 _PERSISTENT = 2
@@ -91,13 +92,13 @@ class LinkUser(Protocol[T_contra]):
 class Link(Generic[T]):
     """A connection with one channel that confirms; each publication has a token by which its user knows it again."""
 
-    def __init__(self, url: str, name: str, user: LinkUser[T]) -> None:
+    def __init__(self, parameters: Any, name: str, user: LinkUser[T]) -> None:
         # pika tells each failed attempt in several lines and a traceback; here it is one.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
         self.loop = IOLoop()
         self.is_opening = True
         self.is_blocked = False
-        self._parameters = _parameters(url, name)
+        self._parameters = parameters
         self._user = user
         self._name = name
         self._back_off = BackOff()
@@ -240,7 +241,7 @@ class Link(Generic[T]):
             self.loop.call_later(self._back_off.next(), self._connect)
 
     def _lose(self, reason: Exception) -> None:
-        if not self._closing:
+        if not self._closing and (self._channel is not None or self.is_opening):
             log.warning("broker lost", connection=self._name, why=str(reason) or repr(reason))
         lost, self._open_ones = self._open_ones, {}
         self._channel = None
@@ -293,8 +294,8 @@ class PikaConsumer:
         self._prefetch = settings.prefetch
         self._linger = settings.linger_milliseconds / 1000
         self._sweep_seconds = settings.sweep_seconds
-        self._url = url
         self._name = f"consumer of {' and '.join(handles.queues)}"
+        self._parameters = _parameters(url, self._name)
         self._link: Link[str]
         self._waiting: list[Delivery] = []
         self._flush_due = False
@@ -308,7 +309,7 @@ class PikaConsumer:
 
     def run(self) -> None:
         """Consume until `stop` is called, reconnecting whenever the broker or the database comes back."""
-        self._link = Link(self._url, self._name, self)
+        self._link = Link(self._parameters, self._name, self)
         self._link.loop.call_later(_TICK_SECONDS, self._tick)
         self._link.run()
         self._consuming = False
@@ -465,7 +466,7 @@ class PikaSender:
     """The gateway's one connection; its thread starts with the first use, so that it may be made before a fork."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._parameters = _parameters(url, _SENDER)
         self._listeners = replies.Listeners()
         self._outgoing: deque[tuple[Publication, Sent]] = deque()
         self._lock = threading.Lock()
@@ -509,7 +510,7 @@ class PikaSender:
                 if self._closed:
                     return None
                 if self._link is None:
-                    self._link = Link(self._url, "sender of commands", self)
+                    self._link = Link(self._parameters, _SENDER, self)
                     self._thread = threading.Thread(
                         target=self._serve, args=(self._link,), name="sender", daemon=True
                     )

@@ -36,6 +36,7 @@ class OnFile:
         self.address = str(file)
         self._wanted = wanted
         self._bus: LocalBus | None = None
+        self._senders: list[CommandSender] = []
 
     @property
     def bus(self) -> LocalBus:
@@ -46,7 +47,8 @@ class OnFile:
         return LocalConsumer(self.bus, handles, Settings())
 
     def sender(self) -> CommandSender:
-        return LocalSender(self.bus)
+        self._senders.append(LocalSender(self.bus))
+        return self._senders[-1]
 
     def publish(self, *publications: Publication) -> None:
         assert self.bus.exchange(publications) == []
@@ -56,6 +58,8 @@ class OnFile:
 
     def close(self) -> None:
         """End as a process would; the next use opens the file again."""
+        for sender in self._senders:
+            sender.close()
         if self._bus:
             self._bus.close()
         self._bus = None
@@ -64,12 +68,14 @@ class OnFile:
 class OnRabbitMQ:
     def __init__(self, url: str) -> None:
         self.address = url
+        self._senders: list[CommandSender] = []
 
     def consumer(self, handles: Handles) -> Consumer:
         return PikaConsumer(self.address, handles, Settings())
 
     def sender(self) -> CommandSender:
-        return PikaSender(self.address)
+        self._senders.append(PikaSender(self.address))
+        return self._senders[-1]
 
     def publish(self, *publications: Publication) -> None:
         with self._connection() as connection:
@@ -90,6 +96,10 @@ class OnRabbitMQ:
         with self._connection() as connection:
             return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
 
+    def close(self) -> None:
+        for sender in self._senders:
+            sender.close()
+
     def _connection(self) -> Any:
         return kombu.Connection(self.address, transport_options={"confirm_publish": True})
 
@@ -102,13 +112,28 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
         yield on_file
         on_file.close()
     else:
-        yield prepared(request.getfixturevalue("rabbitmq"), request.getfixturevalue("vhost"))
+        yield request.getfixturevalue("on_rabbitmq")
 
 
 @pytest.fixture
-def on_rabbitmq(rabbitmq: RabbitMQ, vhost: VirtualHost) -> OnRabbitMQ:
+def on_rabbitmq(rabbitmq: RabbitMQ, declared: VirtualHost) -> Iterator[OnRabbitMQ]:
     """The same, for what only a server can do: go away."""
-    return prepared(rabbitmq, vhost)
+    topology.declare(declared.url, programme())  # what a test before this one took away
+    with kombu.Connection(declared.url) as connection:
+        for queue in programme().queues:
+            connection.default_channel.queue_purge(queue)
+    server = OnRabbitMQ(declared.url)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def declared(rabbitmq: RabbitMQ) -> Iterator[VirtualHost]:
+    """A virtual host for all of these tests: quorum queues take long to make and are quickly emptied."""
+    with rabbitmq.new_vhost() as fresh:
+        topology.declare(fresh.url, programme())
+        management.apply_policies(rabbitmq.management_url, programme(), fresh.name)
+        yield fresh
 
 
 @pytest.fixture
@@ -117,9 +142,3 @@ def on_file(tmp_path: Path) -> Iterator[OnFile]:
     local = OnFile(tmp_path / "bus.db", programme())
     yield local
     local.close()
-
-
-def prepared(rabbitmq: RabbitMQ, vhost: VirtualHost) -> OnRabbitMQ:
-    topology.declare(vhost.url, programme())
-    management.apply_policies(rabbitmq.management_url, programme(), vhost.name)
-    return OnRabbitMQ(vhost.url)

@@ -26,7 +26,6 @@ def test_a_command_is_confirmed_and_reaches_its_owner_and_the_observer(broker: B
     sender.send(command(1)).confirmed.result(PATIENCE)
     assert broker.depth("accounts.commands") == broker.depth("tracking.commands") == 1
     assert broker.depth("notices.events") == 0
-    sender.close()
 
 
 def test_a_command_that_nobody_wants_is_refused(broker: Broker) -> None:
@@ -36,7 +35,6 @@ def test_a_command_that_nobody_wants_is_refused(broker: Broker) -> None:
         with pytest.raises(Unroutable, match="nobody"):
             future.result(PATIENCE)
     sender.send(command(2)).confirmed.result(PATIENCE)
-    sender.close()
 
 
 def test_many_threads_may_send_at_once(broker: Broker) -> None:
@@ -46,7 +44,6 @@ def test_many_threads_may_send_at_once(broker: Broker) -> None:
     for each in sent:
         each.confirmed.result(PATIENCE)
     assert broker.depth("accounts.commands") == 500
-    sender.close()
 
 
 def test_a_closed_sender_takes_nothing(broker: Broker) -> None:
@@ -64,7 +61,6 @@ def test_a_closed_sender_takes_nothing(broker: Broker) -> None:
 def test_a_sender_gets_ready_before_it_is_used(broker: Broker) -> None:
     sender = broker.sender()
     eventually(sender.is_ready)
-    sender.close()
 
 
 # Consuming
@@ -302,8 +298,6 @@ def test_everyone_who_asked_gets_the_answers_to_its_own_commands(broker: Broker)
         answers = [sent.tracked.result(PATIENCE) for _, sent in asked]
     assert answers == [{"kind": "tracked", "number": f"c{n}"} for n in range(20) for _ in range(3)]
     assert not any(sent.settled.done() for _, sent in asked)
-    first.close()
-    second.close()
 
 
 def test_an_outcome_answers_both_questions(broker: Broker) -> None:
@@ -326,7 +320,6 @@ def test_an_outcome_answers_both_questions(broker: Broker) -> None:
         sender.forget("c2", deaf)
         sender.forget("c2", deaf)
         sender.send(command(3)).settled.result(PATIENCE)
-    sender.close()
 
 
 def test_an_answer_to_somebody_gone_hurts_nobody(broker: Broker) -> None:
@@ -337,7 +330,6 @@ def test_an_answer_to_somebody_gone_hurts_nobody(broker: Broker) -> None:
     with running(broker.consumer(tracking)):
         assert here.send(command(2)).tracked.result(PATIENCE)["number"] == "c2"
     assert broker.depth("tracking.commands") == 0
-    here.close()
 
 
 def test_outcomes_reach_the_observer(broker: Broker) -> None:
