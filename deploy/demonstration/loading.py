@@ -42,7 +42,7 @@ def load_demonstration(
     """
     if not (shape.settings.card_encryption_key and shape.settings.card_lookup_key):
         raise BadSettings(
-            "CARDWORK_CARD_ENCRYPTION_KEY and CARDWORK_CARD_LOOKUP_KEY are needed; `cardwork keys` makes keys."
+            "CARDWORK_CARD_ENCRYPTION_KEY and CARDWORK_CARD_LOOKUP_KEY are needed; `cardwork provision` makes keys."
         )
     now = shape.clock()
     given = DemonstrationAccounts(accounts, now.date())
