@@ -1,0 +1,292 @@
+"""The gateway alone, with services and broker in the test's hands: what a client is told when things go wrong."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from flask.testing import FlaskClient
+
+from deploy.keys import make_keys
+from services.gateway import commands
+from services.gateway.app import gateway_app
+from services.gateway.upstream import Assertions, Upstream
+from shared.actor import Signer, Verifier
+from shared.clock import utc_now
+from shared.messaging.bus import BrokerAway, Publication, Sent, Unroutable
+from shared.messaging.envelope import decode
+from shared.observability import Metrics
+from shared.settings import Settings
+
+KEYS: dict[str, Any] = make_keys()
+TOKEN = "t" * 43
+MASTER = "100000000000001"
+ACCOUNT = "acc_" + "a" * 26
+OTHER = "acc_" + "b" * 26
+CANCEL = f"/api/v1/accounts/{ACCOUNT}/cancel"
+SESSION = {
+    "session_id": "ses_1",
+    "user_id": "pa",
+    "name": "P. Administrator",
+    "role": "principal_programme_administrator",
+    "party": "client",
+    "company": "Company",
+    "expires_at": "2030-01-01T00:00:00+00:00",
+    "grants": [[["accounts.cancel", "accounts.view"], [MASTER]]],
+}
+
+
+class Broker:
+    """A broker that does as it is told."""
+
+    def __init__(self) -> None:
+        self.published: list[Publication] = []
+        self.answer: Callable[[Sent], None] = tracked
+
+    def send(self, publication: Publication) -> Sent:
+        """Take a command."""
+        self.published.append(publication)
+        sent = Sent()
+        self.answer(sent)
+        return sent
+
+    def forget(self, command_id: str, sent: Sent) -> None:
+        """Nothing is remembered."""
+
+    def is_ready(self) -> bool:
+        """Always."""
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def tracked(sent: Sent) -> None:
+    """Confirm, and answer with a tracking number."""
+    sent.confirmed.set_result(None)
+    sent.tracked.set_result({"tracking_number": "BCDFG-HJKM0", "replayed": False, "conflict": False})
+
+
+def confirmed_only(sent: Sent) -> None:
+    """Confirm, while tracking is slow."""
+    sent.confirmed.set_result(None)
+
+
+def refused(error: Exception) -> Callable[[Sent], None]:
+    """Do not take the command."""
+
+    def refuse(sent: Sent) -> None:
+        sent.confirmed.set_exception(error)
+
+    return refuse
+
+
+class System:
+    """A gateway and what it talks to."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.broker = Broker()
+        self.services_away = False
+        assertions = Assertions(Signer(KEYS["assertion_private_key"]), utc_now)
+        transport = httpx.MockTransport(self.service)
+        upstreams = {
+            name: Upstream(name, httpx.Client(transport=transport, base_url=f"http://{name}"), assertions)
+            for name in ("identity", "accounts", "tracking")
+        }
+        app = gateway_app(
+            settings=Settings(**KEYS, **settings),
+            upstreams=upstreams,
+            assertions=assertions,
+            sender=self.broker,
+            clock=utc_now,
+            metrics=Metrics(),
+            openapi={},
+        )
+        self.client: FlaskClient = app.test_client()
+
+    def service(self, request: httpx.Request) -> httpx.Response:
+        """Answer as the services behind the gateway would."""
+        if self.services_away:
+            raise httpx.ConnectError("refused")
+        match request.url.path:
+            case "/sessions/check":
+                return httpx.Response(200, json={"sessions": [SESSION]})
+            case "/scopes":
+                return httpx.Response(200, json={"account": {ACCOUNT: [MASTER], OTHER: ["900000000000009"]}})
+            case "/sessions":
+                body = {"title": "No.", "code": "sign_in_failed"}
+                return httpx.Response(401, json=body, headers={"content-type": "application/problem+json"})
+        raise AssertionError(f"nothing asks for {request.url.path}")
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> Any:
+        """Send a command as the signed-in user."""
+        return self.client.post(path, json=body, headers={"Authorization": f"Bearer {TOKEN}", **headers})
+
+
+@pytest.fixture
+def system() -> System:
+    """A gateway with the usual settings."""
+    return System()
+
+
+def test_a_command_is_published_with_all_that_others_need_to_know(system: System) -> None:
+    """Envelope, signed actor, scope; and to the owner's key."""
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+
+    system.post(CANCEL, {"reason": "fraud"}, traceparent=trace)
+
+    (published,) = system.broker.published
+    envelope = decode(published.body)
+    assert (published.exchange, published.key) == ("cardwork.commands", "accounts.cancel-account.v1")
+    assert envelope.scope == (MASTER,)
+    assert envelope.trace_parent == trace
+    for service in ("accounts", "tracking"):
+        verifier = Verifier(KEYS["assertion_public_key"], service)
+        assert verifier.verify(envelope.assertion, envelope.time).user_id == "pa"
+
+
+@pytest.mark.parametrize("error", [BrokerAway("the broker is away"), Unroutable("no queue wants it")])
+def test_a_command_that_the_broker_does_not_take_may_be_tried_again(system: System, error: Exception) -> None:
+    """503 with Retry-After."""
+    system.broker.answer = refused(error)
+
+    answer = system.post(CANCEL, {"reason": "fraud"})
+
+    assert answer.status_code == 503
+    assert answer.json["code"] == "unavailable"
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_command_without_a_confirm_in_time_may_be_tried_again(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503: it may or may not have arrived, and the same key makes the repetition safe."""
+    monkeypatch.setattr(commands, "CONFIRM_SECONDS", 0.01)
+    system.broker.answer = lambda _: None
+
+    assert system.post(CANCEL, {"reason": "fraud"}).status_code == 503
+
+
+def test_while_tracking_is_slow_the_command_id_stands_in_for_the_number(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """202: the command lies safe in its queues."""
+    monkeypatch.setattr(commands, "TRACKED_SECONDS", 0.01)
+    system.broker.answer = confirmed_only
+
+    answer = system.post(CANCEL, {"reason": "fraud"})
+
+    assert answer.status_code == 202
+    assert answer.json["tracking_number"] is None
+    assert answer.headers["Location"] == f"/api/v1/tracking/{answer.json['command_id']}"
+
+
+def test_services_that_are_away_are_said_to_be_away(system: System) -> None:
+    """503, and nothing is published unchecked."""
+    system.services_away = True
+
+    answer = system.post(CANCEL, {"reason": "fraud"})
+
+    assert answer.status_code == 503
+    assert not system.broker.published
+
+
+def test_what_lies_outside_the_scope_is_not_found_and_not_published(system: System) -> None:
+    """404 for what is another company's, and the same for what does not exist."""
+    nowhere = "acc_" + "c" * 26
+    answers = [system.post(f"/api/v1/accounts/{id_}/cancel", {"reason": "fraud"}) for id_ in (OTHER, nowhere)]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].json["detail"] == answers[1].json["detail"]
+    assert not system.broker.published
+
+
+def test_a_function_that_is_not_granted_is_refused_before_the_input_is_looked_at(system: System) -> None:
+    """403, whatever the body."""
+    answer = system.post(f"/api/v1/accounts/{ACCOUNT}/suspend", {"nonsense": True})
+
+    assert answer.status_code == 403
+    assert not system.broker.published
+
+
+@pytest.mark.parametrize("key", ["", "with space", "é", "x" * 256])
+def test_an_idempotency_key_must_be_visible_ascii(system: System, key: str) -> None:
+    """422, naming the header."""
+    answer = system.post(CANCEL, {"reason": "fraud"}, **{"Idempotency-Key": key})
+
+    assert answer.status_code == 422
+    assert answer.json["code"] == "bad_idempotency_key"
+
+
+@pytest.mark.parametrize(
+    ("preference", "waits"),
+    [
+        ("wait=5", True),
+        ("respond-async, wait=5", True),
+        ("wait=0", False),
+        ("waiting=5", False),
+        ("wait=x", False),
+    ],
+)
+def test_only_a_wait_that_is_asked_for_is_waited(
+    system: System, monkeypatch: pytest.MonkeyPatch, preference: str, waits: bool
+) -> None:
+    """The envelope tells tracking whether the outcome is waited for."""
+    monkeypatch.setattr(commands, "LONGEST_WAIT_SECONDS", 0.01)
+
+    assert system.post(CANCEL, {"reason": "fraud"}, Prefer=preference).status_code == 202
+
+    assert decode(system.broker.published[0].body).waits is waits
+
+
+def test_too_many_requests_are_told_so() -> None:
+    """429 as a problem; the count is a session's own."""
+    system = System(rate_limit="2 per hour")
+
+    statuses = [system.post(CANCEL, {"reason": "fraud"}).status_code for _ in range(3)]
+
+    assert statuses == [202, 202, 429]
+    other = system.post(CANCEL, {"reason": "fraud"}, Authorization=f"Bearer {'u' * 43}")
+    assert other.status_code == 202
+
+
+def test_too_many_sign_ins_are_told_so() -> None:
+    """429, before identity is asked again."""
+    system = System(sign_in_rate_limit="2 per hour")
+    credentials = {"user_id": "pa", "password": "guess"}
+
+    answers = [system.client.post("/api/v1/sessions", json=credentials) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert answers[2].headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"user_id": "pa"}, "/password"),
+        ({"user_id": 5, "password": "x"}, "/user_id"),
+        ({"user_id": "pa", "password": "x", "admin": True}, "/admin"),
+        ({"user_id": "pa", "password": "x" * 201}, "/password"),
+    ],
+)
+def test_a_sign_in_that_is_not_well_formed_names_the_field(
+    system: System, body: Mapping[str, Any], pointer: str
+) -> None:
+    """422; identity is not asked."""
+    answer = system.client.post("/api/v1/sessions", json=body)
+
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json["errors"]] == [pointer]
+
+
+def test_every_answer_bears_security_headers_and_a_request_id() -> None:
+    """Also those that are errors; with TLS in front, strict transport security too."""
+    for system, secure in ((System(), False), (System(secure_transport=True), True)):
+        for answer in (system.post(CANCEL, {"reason": "fraud"}), system.client.get("/api/v1/nowhere")):
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["X-Frame-Options"] == "DENY"
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert answer.headers["X-Request-Id"]
+            assert ("Strict-Transport-Security" in answer.headers) is secure
