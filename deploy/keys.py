@@ -5,6 +5,7 @@ import secrets
 from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -34,7 +35,8 @@ def with_own_keys(settings: Settings) -> Settings:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, value in make_keys().items():
             write_secret(folder / name, value)
-    return replace(settings, **{name: (folder / name).read_text() for name in KEYS})
+    keys: dict[str, Any] = {name: (folder / name).read_text() for name in KEYS}
+    return replace(settings, **keys)
 
 
 def write_secret(file: Path, value: str) -> None:

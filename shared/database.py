@@ -43,9 +43,13 @@ class Database:
         else:
             self.engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": 30})
             event.listen(self.engine, "connect", _prepare_sqlite)
-        self._writers = self.engine
-        if not self.is_postgresql:
+        if self.is_postgresql:
+            self._writers = self.engine
+            # A read is a statement or two; BEGIN and ROLLBACK round it would cost more than the read.
+            self._readers = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        else:
             self._writers = self.engine.execution_options(cardwork_begin="BEGIN IMMEDIATE")
+            self._readers = self.engine
             event.listen(self.engine, "begin", _begin_sqlite)
 
     @contextmanager
@@ -59,8 +63,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[orm.Session]:
-        """Open a transaction that reads; raises Unavailable where the server is away."""
-        with _translated(), orm.Session(self.engine) as session:
+        """Open a session that reads; each statement sees what is committed. Raises Unavailable where the server is away."""
+        with _translated(), orm.Session(self._readers) as session:
             yield session
 
     def answers(self) -> bool:

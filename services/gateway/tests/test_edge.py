@@ -194,7 +194,7 @@ def test_services_that_are_away_are_said_to_be_away(system: System) -> None:
 def test_what_lies_outside_the_scope_is_not_found_and_not_published(system: System) -> None:
     """404 for what is another company's, and the same for what does not exist."""
     nowhere = "acc_" + "c" * 26
-    answers = [system.post(f"/api/v1/accounts/{id_}/cancel", {"reason": "fraud"}) for id_ in (OTHER, nowhere)]
+    answers: list[Any] = [system.post(f"/api/v1/accounts/{id_}/cancel", {"reason": "fraud"}) for id_ in (OTHER, nowhere)]
 
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].json["detail"] == answers[1].json["detail"]
@@ -277,7 +277,7 @@ def test_a_sign_in_that_is_not_well_formed_names_the_field(
     answer = system.client.post("/api/v1/sessions", json=body)
 
     assert answer.status_code == 422
-    assert [fault["pointer"] for fault in answer.json["errors"]] == [pointer]
+    assert [fault["pointer"] for fault in answer.get_json()["errors"]] == [pointer]
 
 
 def test_every_answer_bears_security_headers_and_a_request_id() -> None:
