@@ -5,7 +5,7 @@ A folder for each holder, which is a volume that nobody else mounts::
     vault/      all of them in one file; only `cardwork provision secrets` sees it
     <service>/  a service's own logins at the database and the broker, and the keys that it may know; likewise gateway/
     operator/   what makes databases, roles, users and queues
-    rabbitmq/   users with hashed passwords, and what each may do, in the form that RabbitMQ loads
+    rabbitmq/   its configuration; users with hashed passwords and what each may do, in the form that it loads
     postgres/   the password of its administrator
 
 Handing out again changes nothing, but for what a new service or a new binding asks for.
@@ -28,6 +28,7 @@ ADMINISTRATOR = "postgres"
 OWNER = "cardwork"
 
 _VAULT = Path("vault", "secrets.json")
+_RABBITMQ_CONF = Path(__file__).with_name("rabbitmq.conf")
 
 # Who may know which key, besides what verifies the gateway's assertions, which every service holds.
 _KEYS = {
@@ -115,6 +116,7 @@ def _handed_out(
     for name, content in operator.items():
         yield Path("operator", name), content, _OWNER_ALONE
     yield Path("rabbitmq", "definitions.json"), broker, _EVERYONE
+    yield Path("rabbitmq", "rabbitmq.conf"), _RABBITMQ_CONF.read_text(), _EVERYONE
     yield Path("postgres", "password"), vault["database"][ADMINISTRATOR], _EVERYONE
 
 

@@ -2,10 +2,13 @@
 
 import json
 import os
-import secrets
+import re
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from shared.testing.installation import Portal
 from shared.testing.servers import NoServerError, free_port
@@ -20,6 +23,10 @@ SERVERS = {"rabbitmq", "postgres"}
 _GENEROUS = {"CARDWORK_RATE_LIMIT": "100000 per second", "CARDWORK_SIGN_IN_RATE_LIMIT": "100000 per second"}
 
 
+# By machine, as a Docker engine may be somewhere else and serve many.
+_PREFIX = f"cardwork-test-{re.sub('[^a-z0-9]', '', socket.gethostname().lower())}-"
+
+
 class ComposeFailed(AssertionError):
     """A docker command failed; the message holds what it printed."""
 
@@ -32,11 +39,12 @@ class Stack:
             raise NoServerError(
                 "Tests of docker-compose.yml need Docker with its compose plugin: install both."
             )
-        self.project = f"cardwork-test-{secrets.token_hex(4)}"
+        self.project = f"{_PREFIX}{os.getpid()}"
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._environment = {**_GENEROUS, "CARDWORK_PUBLISHED_PORT": str(port)}
         self._users: list[dict[str, str]] = []
+        _remove_orphans()
 
     def up(self, *options: str) -> None:
         """Start what does not run and wait until all is well."""
@@ -48,7 +56,17 @@ class Stack:
 
     def compose(self, *words: str) -> str:
         """Run a `docker compose` command on the project and return what it printed."""
-        command = ["docker", "compose", "--file", str(FILE), "--project-name", self.project, *words]
+        command = [
+            "docker",
+            "compose",
+            "--ansi",
+            "never",
+            "--file",
+            str(FILE),
+            "--project-name",
+            self.project,
+            *words,
+        ]
         return _run(command, self._environment).stdout
 
     def run_inside(self, service: str, *command: str) -> str:
@@ -84,7 +102,17 @@ class Stack:
 
 def users_of_processes(container: str) -> set[str]:
     """Return the numbers of the users who run anything in a container."""
-    return set(_run(["docker", "top", container, "-eo", "uid"], {}).stdout.split()[1:])
+    listed = _run(["docker", "top", container, "-eo", "pid,uid"], {}).stdout.splitlines()[1:]
+    return {line.split()[1] for line in listed}
+
+
+def _remove_orphans() -> None:
+    """Remove the projects of test runs on this machine that were killed before they could clean up."""
+    for project in json.loads(_run(["docker", "compose", "ls", "--all", "--format", "json"], {}).stdout):
+        name = str(project["Name"])
+        owner = name.removeprefix(_PREFIX)
+        if name.startswith(_PREFIX) and owner.isdigit() and not psutil.pid_exists(int(owner)):
+            _run(["docker", "compose", "--project-name", name, "down", "--volumes", "--timeout", "1"], {})
 
 
 def _run(

@@ -82,7 +82,8 @@ def test_a_key_is_known_to_those_who_need_it(folder: Path) -> None:
 def test_nobody_else_can_read_a_process_secrets(folder: Path) -> None:
     readable = {file.relative_to(folder) for file in folder.rglob("*") if file.stat().st_mode & 0o077}
     # The servers' own users differ from image to image; their volumes are mounted nowhere else.
-    assert readable == {Path("rabbitmq/definitions.json"), Path("postgres/password")}
+    servers = ("rabbitmq/definitions.json", "rabbitmq/rabbitmq.conf", "postgres/password")
+    assert readable == set(map(Path, servers))
 
 
 def test_the_broker_is_told_hashes(folder: Path) -> None:
