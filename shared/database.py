@@ -44,9 +44,9 @@ class Database:
             self.engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": 30})
             event.listen(self.engine, "connect", _prepare_sqlite)
         if self.is_postgresql:
-            self._writers = self.engine
+            self._writers: sa.Engine = self.engine
             # A read is a statement or two; BEGIN and ROLLBACK round it would cost more than the read.
-            self._readers = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._readers: sa.Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         else:
             self._writers = self.engine.execution_options(cardwork_begin="BEGIN IMMEDIATE")
             self._readers = self.engine
