@@ -3,11 +3,12 @@
 import sys
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import NoReturn
 
 import click
 
 from deploy import commands
-from shared.errors import Unavailable
+from shared.errors import CardworkError
 from shared.settings import BadSettings
 
 
@@ -37,6 +38,12 @@ def main() -> None:
     """Run the command; a wrong setting or a server that is away is one line, not a traceback."""
     try:
         cardwork()
-    except (BadSettings, Unavailable) as error:
-        click.echo(f"cardwork: {error}", err=True)
-        sys.exit(2)
+    except (BadSettings, CardworkError) as error:
+        _refuse(str(error))
+    except ConnectionError as error:
+        _refuse(f"a server is away: {error}")
+
+
+def _refuse(why: str) -> NoReturn:
+    click.echo(f"cardwork: {why}", err=True)
+    sys.exit(2)

@@ -22,6 +22,7 @@ from shared.actor import Signer, Verifier
 from shared.clock import Clock, utc_now
 from shared.database import Database, sqlite_url
 from shared.messaging.bus import CommandSender, Consumer
+from shared.messaging.dead_letters import DeadLetters, LocalDeadLetters, RabbitDeadLetters
 from shared.messaging.dispatch import Dispatcher
 from shared.messaging.local_bus import LocalBus, LocalConsumer, LocalSender
 from shared.messaging.pika_bus import PikaConsumer, PikaSender
@@ -64,6 +65,10 @@ class Shape(ABC):
     @abstractmethod
     def client(self, service: str) -> httpx.Client:
         """Return the gateway's way to a service's reads."""
+
+    @abstractmethod
+    def dead_letters(self) -> DeadLetters:
+        """Return the messages that could not be handled."""
 
     def service(self, name: str) -> Service:
         """Return a service; raises BadSettings naming those that there are."""
@@ -166,6 +171,10 @@ class Embedded(Shape):
         """Return the way to the durable queue."""
         return self._sender
 
+    def dead_letters(self) -> DeadLetters:
+        """Return the letters in the durable queue."""
+        return LocalDeadLetters(self.bus, self.topology)
+
     def client(self, service: str) -> httpx.Client:
         """Return a client that calls the service's app in this process."""
         transport: Any = httpx.WSGITransport(app=self.service_app(service))
@@ -186,6 +195,10 @@ class Distributed(Shape):
     def sender(self) -> CommandSender:
         """Return one connection for all threads of a gateway process."""
         return PikaSender(self._broker_url)
+
+    def dead_letters(self) -> DeadLetters:
+        """Return the letters on RabbitMQ."""
+        return RabbitDeadLetters(self._broker_url, self.topology)
 
     def client(self, service: str) -> httpx.Client:
         """Return a pooled client with time-outs."""
