@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -97,6 +98,6 @@ def percentiles(delays: Sequence[float]) -> Percentiles:
     ordered = sorted(delays)
 
     def at(percent: float) -> float:
-        return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] * 1000
+        return ordered[math.ceil(len(ordered) * percent / 100) - 1] * 1000
 
     return Percentiles(p50=at(50), p95=at(95), p99=at(99))

@@ -1,7 +1,7 @@
 """The work as a Celery user writes it: one task for the single hop, three for the whole flow.
 
-Acknowledged after the commit, published with confirms, persistent, on a quorum queue. A worker is started by
-`celery -A`, a publisher by `python -m tests.benchmarks.peers.celery_flow publish hop|flow`.
+Acknowledged after the commit, published with confirms, persistent, on quorum queues. A worker is started by
+`celery -A`, a publisher by `python -m tests.benchmarks.peers.celery_flow publish bare|telling|flow`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from kombu import Queue
 from tests.benchmarks.peers import work
 from tests.benchmarks.processes import orders
 
-QUEUE = "bench.celery"
+QUEUE, OUTCOMES = "bench.celery", "bench.celery.outcomes"
 
 app = Celery("bench", broker=os.environ["BENCH_AMQP_URL"], include=["tests.benchmarks.peers.celery_flow"])
 app.conf.update(
-    task_queues=[Queue(QUEUE, durable=True, queue_arguments={"x-queue-type": "quorum"})],
+    task_queues=[
+        Queue(name, durable=True, queue_arguments={"x-queue-type": "quorum"}) for name in (QUEUE, OUTCOMES)
+    ],
     task_default_queue=QUEUE,
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -43,8 +45,15 @@ def open_connection(**_: object) -> None:
 
 @app.task(name="hop.cancel")
 def cancel(command: work.Command) -> None:
-    """The single hop."""
+    """The single hop, of which nobody hears."""
     work.cancel_account(connection, command)
+
+
+@app.task(name="hop.cancel_and_tell")
+def cancel_and_tell(command: work.Command) -> None:
+    """The single hop with its outcome published, which nobody takes up here."""
+    work.cancel_account(connection, command)
+    complete.apply_async((command["command_id"],), queue=OUTCOMES)
 
 
 @app.task(name="flow.track")
@@ -68,7 +77,7 @@ def complete(command_id: str) -> None:
 
 
 if __name__ == "__main__":
-    task = cancel if sys.argv[2] == "hop" else track
+    task = {"bare": cancel, "telling": cancel_and_tell, "flow": track}[sys.argv[2]]
     for count in orders():
         for each in work.commands(count):
             task.delay(each)

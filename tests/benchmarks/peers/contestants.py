@@ -17,10 +17,14 @@ HOPS_DONE = "select count(*) from inbox"
 FLOWS_DONE = "select count(*) from request where status = 'completed'"
 WARM_UP = 200
 
+HOPS = {"bare": "bare hop", "telling": "one hop"}
+"""Whether the outcome of the hop is published, as Cardwork always does."""
+
 MODULE = "tests.benchmarks.peers"
 CELERY = (
     *(sys.executable, "-m", "celery", "-A", f"{MODULE}.celery_flow", "worker", "--pool", "prefork"),
     *("--prefetch-multiplier", "64", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
+    *("--queues", "bench.celery"),
 )
 
 
@@ -83,10 +87,10 @@ class Peer:
 
 
 def celery(steps: str, concurrency: int, commands: int) -> Peer:
-    """Celery with so many worker processes: `steps` is `hop` or `flow`."""
+    """Celery with so many worker processes: `steps` is `bare`, `telling` or `flow`."""
     flow = steps == "flow"
     return Peer(
-        name=f"Celery, {'three-step flow' if flow else 'one hop'}, prefork {concurrency}",
+        name=f"Celery, {'three-step flow' if flow else HOPS[steps]}, prefork {concurrency}",
         commands=commands,
         work=[*CELERY, "--concurrency", str(concurrency)],
         publish=[sys.executable, "-m", f"{MODULE}.celery_flow", "publish", steps],
@@ -97,15 +101,15 @@ def celery(steps: str, concurrency: int, commands: int) -> Peer:
     )
 
 
-def faststream(commands: int) -> Peer:
-    """FastStream, two processes."""
+def faststream(steps: str, commands: int) -> Peer:
+    """FastStream, two processes: `steps` is `bare` or `telling`."""
     program = [sys.executable, "-m", f"{MODULE}.faststream_hop"]
     return Peer(
-        name="FastStream, one hop",
+        name=f"FastStream, {HOPS[steps]}",
         commands=commands,
         work=[*program, "work"],
-        publish=[*program, "publish"],
-        queue="bench.faststream",
+        publish=[*program, "publish", steps],
+        queue="bench.faststream" if steps == "bare" else "bench.faststream.telling",
         consumers=2,
         done=HOPS_DONE,
         from_backlog=True,
@@ -113,26 +117,17 @@ def faststream(commands: int) -> Peer:
     )
 
 
-def dramatiq(processes: int, threads: int, commands: int) -> Peer:
-    """Dramatiq with so many processes of so many threads."""
+def dramatiq(steps: str, processes: int, threads: int, commands: int) -> Peer:
+    """Dramatiq with so many processes of so many threads: `steps` is `bare` or `telling`."""
     module = f"{MODULE}.dramatiq_hop"
+    pool = ["--processes", str(processes), "--threads", str(threads)]
     return Peer(
-        name=f"Dramatiq, one hop, {processes} × {threads}",
+        name=f"Dramatiq, {HOPS[steps]}, {processes} × {threads}",
         commands=commands,
-        work=[sys.executable, "-m", "dramatiq", module, "-p", str(processes), "-t", str(threads)],
-        publish=[sys.executable, "-m", module, "publish"],
+        work=[sys.executable, "-m", "dramatiq", module, *pool, "--queues", "bench.dramatiq"],
+        publish=[sys.executable, "-m", module, "publish", steps],
         queue="bench.dramatiq",
         consumers=processes,
         done=HOPS_DONE,
         from_backlog=True,
     )
-
-
-ALL: Sequence[Peer] = (
-    celery("flow", 2, commands=1_200),
-    celery("flow", 4, commands=1_200),
-    celery("hop", 2, commands=4_000),
-    celery("hop", 4, commands=4_000),
-    faststream(commands=5_000),
-    dramatiq(2, 8, commands=5_000),
-)

@@ -1,12 +1,13 @@
 """The single hop as a Dramatiq user writes it: threads, acknowledged after the commit, published with confirms.
 
-A worker is started by `dramatiq tests.benchmarks.peers.dramatiq_hop`, a publisher by `python -m ... publish`. Its
-queues are quorum queues because the virtual host's default is.
+A worker is started by `dramatiq tests.benchmarks.peers.dramatiq_hop`, a publisher by `python -m ... publish
+bare|telling`. Its queues are quorum queues because the virtual host's default is.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 
 import dramatiq
@@ -16,7 +17,7 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from tests.benchmarks.peers import work
 from tests.benchmarks.processes import orders
 
-QUEUE = "bench.dramatiq"
+QUEUE, OUTCOMES = "bench.dramatiq", "bench.dramatiq.outcomes"
 
 dramatiq.set_broker(RabbitmqBroker(url=os.environ["BENCH_AMQP_URL"], confirm_delivery=True))
 thread = threading.local()
@@ -24,8 +25,21 @@ thread = threading.local()
 
 @dramatiq.actor(queue_name=QUEUE, max_retries=3)
 def cancel(command: work.Command) -> None:
-    """Cancel the account on the thread's own connection."""
+    """The single hop, of which nobody hears."""
     work.cancel_account(own_connection(), command)
+
+
+@dramatiq.actor(queue_name=QUEUE, max_retries=3)
+def cancel_and_tell(command: work.Command) -> None:
+    """The single hop with its outcome published, which nobody takes up here."""
+    work.cancel_account(own_connection(), command)
+    complete.send(command["command_id"])
+
+
+@dramatiq.actor(queue_name=OUTCOMES)
+def complete(command_id: str) -> None:
+    """Hear of an outcome."""
+    work.record_outcome(own_connection(), command_id)
 
 
 def own_connection() -> psycopg.Connection:
@@ -37,6 +51,7 @@ def own_connection() -> psycopg.Connection:
 
 
 if __name__ == "__main__":
+    actor = {"bare": cancel, "telling": cancel_and_tell}[sys.argv[2]]
     for count in orders():
         for each in work.commands(count):
-            cancel.send(each)
+            actor.send(each)

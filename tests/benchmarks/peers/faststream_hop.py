@@ -1,6 +1,6 @@
 """The single hop as a FastStream user writes it: asyncio on uvloop, asyncpg, acknowledged after the commit.
 
-`python -m tests.benchmarks.peers.faststream_hop work|publish`.
+`python -m tests.benchmarks.peers.faststream_hop work`, or `... publish bare|telling`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ from tests.benchmarks.peers import work
 from tests.benchmarks.processes import orders
 
 PREFETCH, CONNECTIONS = 64, 16
-QUEUE = RabbitQueue("bench.faststream", durable=True, queue_type=QueueType.QUORUM)
+
+
+def quorum(name: str) -> RabbitQueue:
+    """Return a quorum queue."""
+    return RabbitQueue(name, durable=True, queue_type=QueueType.QUORUM)
+
+
+BARE, TELLING = quorum("bench.faststream"), quorum("bench.faststream.telling")
+OUTCOMES = quorum("bench.faststream.outcomes")
 
 broker = RabbitBroker(
     os.environ["BENCH_AMQP_URL"], default_channel=Channel(prefetch_count=PREFETCH), logger=None
@@ -46,9 +54,27 @@ async def open_pool() -> None:
     )
 
 
-@broker.subscriber(QUEUE, ack_policy=AckPolicy.NACK_ON_ERROR)
+@app.after_startup
+async def declare_outcomes() -> None:
+    """Have a queue for outcomes."""
+    await broker.declare_queue(OUTCOMES)
+
+
+@broker.subscriber(BARE, ack_policy=AckPolicy.NACK_ON_ERROR)
 async def cancel(command: work.Command) -> None:
-    """Cancel the account, as `work.cancel_account` does; leaving the block commits."""
+    """The single hop, of which nobody hears."""
+    await cancel_account(command)
+
+
+@broker.subscriber(TELLING, ack_policy=AckPolicy.NACK_ON_ERROR)
+async def cancel_and_tell(command: work.Command) -> None:
+    """The single hop with its outcome published, which nobody takes up here."""
+    await cancel_account(command)
+    await broker.publish({"command_id": command["command_id"], "status": "completed"}, OUTCOMES, persist=True)
+
+
+async def cancel_account(command: work.Command) -> None:
+    """Do what `work.cancel_account` does; leaving the block commits."""
     async with pool.acquire() as connection, connection.transaction():
         if await run(connection, TAKE, command):
             work.check(await run(connection, LOCK, command))
@@ -64,10 +90,11 @@ async def run(connection: asyncpg.Connection, statement: tuple[str, list[str]], 
 
 async def publish() -> None:
     """Publish one command after another, each confirmed."""
+    queue = {"bare": BARE, "telling": TELLING}[sys.argv[2]]
     async with broker:
         for count in orders():
             for command in work.commands(count):
-                await broker.publish(command, QUEUE, persist=True)
+                await broker.publish(command, queue, persist=True)
 
 
 if __name__ == "__main__":
