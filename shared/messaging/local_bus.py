@@ -173,6 +173,10 @@ class LocalBus:
             self._change(_Change(rows, [delivery.tag for delivery in done]))
         return unwanted
 
+    def replace(self, delivery: Delivery, publication: Publication) -> None:
+        """Publish one message in place of another, in one transaction; raises as `publish`, with nothing done."""
+        self._change(_Change(self._wanted_rows(publication, None), [delivery.tag]))
+
     def reply(self, reply: Reply) -> None:
         """Hand an answer to its asker; where that is gone, so is the question."""
         hear = self._askers.get(reply.to)

@@ -11,6 +11,7 @@ from shared.messaging.permissions import OPERATOR, Permission, exactly, permissi
 from shared.messaging.topology import Binding, Topology
 
 DELIVERY_LIMIT = 20
+OUT_OF_REACH = 1_000_000_000
 UNROUTED_LENGTH = 10_000
 UNROUTED_MILLISECONDS = 7 * 24 * 3600 * 1000
 
@@ -19,10 +20,11 @@ def policies(topology: Topology) -> list[dict[str, Any]]:
     """Return the limits as policies, in the form in which RabbitMQ's definitions hold them.
 
     A message that ends its worker `DELIVERY_LIMIT` times goes to the dead queue, at least once: RabbitMQ keeps it
-    until that queue has it. Looking at a dead letter is a delivery too, so dead queues have no limit at all.
+    until that queue has it. Looking at a dead letter is a delivery too, so a dead queue's limit is out of reach; it
+    has one because RabbitMQ moves what comes back to a queue without a limit to the queue's end.
     """
     found = [
-        _policy("dead-letters", r"\.dead$", {"delivery-limit": -1}, priority=1),
+        _policy("dead-letters", r"\.dead$", {"delivery-limit": OUT_OF_REACH}, priority=1),
         _policy(
             names.UNROUTED,
             exactly(names.UNROUTED),

@@ -9,6 +9,7 @@ import pytest
 
 from shared.messaging import management, topology
 from shared.messaging.bus import CommandSender, Consumer, Handles, Publication
+from shared.messaging.dead_letters import DeadLetters, LocalDeadLetters, RabbitDeadLetters
 from shared.messaging.local_bus import LocalBus, LocalConsumer, LocalSender
 from shared.messaging.pika_bus import PikaConsumer, PikaSender
 from shared.messaging.topology import Topology
@@ -29,6 +30,8 @@ class Broker(Protocol):
     def publish(self, *publications: Publication) -> None: ...
 
     def depth(self, queue: str) -> int: ...
+
+    def letters(self) -> DeadLetters: ...
 
 
 class OnFile:
@@ -55,6 +58,9 @@ class OnFile:
 
     def depth(self, queue: str) -> int:
         return self.bus.count(queue)
+
+    def letters(self) -> DeadLetters:
+        return LocalDeadLetters(self.bus, self._wanted)
 
     def close(self) -> None:
         """End as a process would; the next use opens the file again."""
@@ -95,6 +101,9 @@ class OnRabbitMQ:
     def depth(self, queue: str) -> int:
         with self._connection() as connection:
             return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+
+    def letters(self) -> DeadLetters:
+        return RabbitDeadLetters(self.address, programme())
 
     def close(self) -> None:
         for sender in self._senders:
