@@ -7,7 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROWS = re.findall(
-    r"^\| ([A-Z0-9]+-\d+) \|.*?\| (`.*?) \| `(.*?)` \|$", (ROOT / "docs/requirements.md").read_text(), re.MULTILINE
+    r"^\| ([A-Z0-9]+-\d+) \|.*?\| (`.*?) \| `(.*?)` \|$",
+    (ROOT / "docs/requirements.md").read_text(),
+    re.MULTILINE,
 )
 
 
