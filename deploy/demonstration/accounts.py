@@ -1,7 +1,7 @@
 """The card accounts of the demonstration programme, each made from its number alone when it is asked for."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -119,8 +119,12 @@ class DemonstrationAccounts:
         return self.count
 
     def __iter__(self) -> Iterator[Account]:
+        return iter(self.part(0, self.count))
+
+    def part(self, start: int, stop: int) -> Iterable[Account]:
+        """Return those from one place up to another, counted from zero."""
         midnight = datetime(self.today.year, self.today.month, self.today.day, tzinfo=UTC)
-        return (account(number, midnight) for number in range(1, self.count + 1))
+        return (account(place + 1, midnight) for place in range(start, stop))
 
 
 def account(number: int, midnight: datetime) -> Account:

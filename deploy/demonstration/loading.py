@@ -8,7 +8,6 @@ from deploy.demonstration.accounts import DemonstrationAccounts
 from deploy.demonstration.structure import nodes
 from deploy.demonstration.users import DemonstrationUser, users
 from services.accounts import demonstration as accounts_of
-from services.accounts.vault import vault_of
 from services.identity import demonstration as identity_of
 from shared.settings import BadSettings
 
@@ -46,9 +45,7 @@ def load_demonstration(
         )
     now = shape.clock()
     given = DemonstrationAccounts(accounts, now.date())
-    loaded = accounts_of.load(
-        shape.database("accounts"), vault_of(shape.settings), nodes(), given, progress=progress
-    )
+    loaded = accounts_of.load(shape.database("accounts"), shape.settings, nodes(), given, progress=progress)
     enrolled = identity_of.load(shape.database("identity"), map(_as_enrolled, users()), now)
     return Summary(
         control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled

@@ -1,15 +1,19 @@
 """Accounts' share of the demonstration programme: a structure and any number of card accounts, loaded once, in bulk.
 
-Card numbers are encrypted and hashed as always. Everything happens in one transaction, so that a crash leaves nothing
-half loaded, and nothing is held but a chunk of accounts, so that a million take no more memory than a thousand.
+Card numbers are encrypted and hashed as always, by several processes where that pays. Everything is written in one
+transaction, so that a crash leaves nothing half loaded, and nothing is held but a few chunks of accounts, so that a
+million take no more memory than a thousand.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime
-from functools import lru_cache
-from itertools import islice
-from typing import Any, NamedTuple, Protocol, TypeVar
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from typing import Any, NamedTuple, Protocol
 
 import psycopg
 import sqlalchemy as sa
@@ -18,17 +22,21 @@ from sqlalchemy import orm
 
 from services.accounts.model import Base, ControlAccount
 from services.accounts.rules import card_expiry, embossed, fold_name
-from services.accounts.vault import Vault
+from services.accounts.vault import Vault, vault_of
 from shared.database import Database, is_postgresql
+from shared.settings import Settings
 
-T = TypeVar("T")
+Rows = Sequence[Sequence[Any]]
+Span = tuple[int, int]  # from one place up to another, counted from zero
 
 _CHUNK = 5_000
-_WORTH_REBUILDING = (
-    50_000  # accounts from which on building indexes anew costs less than keeping them up to date
-)
+_MOST_PROCESSES = 4
 _LOCK = 0x44454D4F  # any number that nothing else in this database locks
 _BULKY = ("card_account", "card", "hold")
+
+# From so many accounts on, it takes less time to ...
+_WORTH_PROCESSES = 50_000  # start processes that make the rows
+_WORTH_REBUILDING = 50_000  # build indexes anew, than to keep them up to date
 
 
 class Node(NamedTuple):
@@ -94,16 +102,22 @@ class Account(NamedTuple):
     hold: HoldInForce | None
 
 
-class Accounts(Sized, Iterable[Account], Protocol):
-    """Card accounts that come one by one, their number known beforehand."""
+class Accounts(Sized, Protocol):
+    """Card accounts, made when they are asked for; such a value is handed from process to process."""
+
+    def part(self, start: int, stop: int) -> Iterable[Account]:
+        """Return those from one place up to another, counted from zero."""
 
 
 _OWN = Account._fields.index("holder")
-_ACCOUNT_COLUMNS = (*Account._fields[:_OWN], *Holder._fields, "embossed_name", "name_key", "version")
-_CARD_COLUMNS = (
-    "id", "account_id", "number_encrypted", "number_hash", "last_four", "issued_on", "expires_on", "live",
-)  # fmt: skip
-_HOLD_COLUMNS = (*HoldInForce._fields, "account_id", "in_force")
+_COLUMNS: Mapping[str, Sequence[str]] = {
+    "control_account": Node._fields,
+    "card_account": (*Account._fields[:_OWN], *Holder._fields, "embossed_name", "name_key", "version"),
+    "card": (
+        "id", "account_id", "number_encrypted", "number_hash", "last_four", "issued_on", "expires_on", "live",
+    ),
+    "hold": (*HoldInForce._fields, "account_id", "in_force"),
+}  # fmt: skip
 
 _expiry = lru_cache(card_expiry)
 
@@ -115,7 +129,7 @@ def is_loaded(session: orm.Session, nodes: Sequence[Node]) -> bool:
 
 def load(
     database: Database,
-    vault: Vault,
+    settings: Settings,
     nodes: Sequence[Node],
     accounts: Accounts,
     *,
@@ -123,8 +137,8 @@ def load(
 ) -> bool:
     """Load nodes and accounts, and return whether they were; False: they were there already, and nothing changed.
 
-    ``progress`` is called with how many more accounts are written. Raises Unavailable, or psycopg.Error in the midst of
-    a copy, where the database is away; nothing is loaded then.
+    The settings hold the keys for card numbers. ``progress`` is called with how many more accounts are written. Raises
+    Unavailable, or psycopg.Error in the midst of a copy, where the database is away; nothing is loaded then.
     """
     with database.write() as session:
         if database.is_postgresql:
@@ -133,24 +147,63 @@ def load(
         if is_loaded(session, nodes):
             return False
         write = _copy_rows if database.is_postgresql else _insert_rows
-        write(session, "control_account", Node._fields, nodes)
+        write(session, "control_account", nodes)
         with _bulky_tables(session, len(accounts)):
-            for chunk in _chunks(accounts, _CHUNK):
-                _write_chunk(session, vault, chunk, write)
+            for rows in _prepare_all(settings, accounts):
+                for table in _BULKY:
+                    write(session, table, rows[table])
                 if progress:
-                    progress(len(chunk))
-        for table in ("control_account", *_BULKY):
+                    progress(len(rows["card_account"]))
+        for table in _COLUMNS:
             session.execute(sa.text(f"analyze {table}"))
     return True
 
 
-def _write_chunk(
-    session: orm.Session, vault: Vault, chunk: Sequence[Account], write: Callable[..., None]
-) -> None:
-    write(session, "card_account", _ACCOUNT_COLUMNS, map(_account_row, chunk))
-    write(session, "card", _CARD_COLUMNS, (_card_row(account, vault) for account in chunk))
-    holds = [(*account.hold, account.id, True) for account in chunk if account.hold]
-    write(session, "hold", _HOLD_COLUMNS, holds)
+# Making rows
+
+
+def _prepare_all(settings: Settings, accounts: Accounts) -> Iterator[dict[str, Rows]]:
+    """Yield the rows of a chunk of accounts after the other, by table."""
+    prepare = partial(_prepare, settings, accounts)
+    count = len(accounts)
+    spans = ((start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK))
+    if count < _WORTH_PROCESSES:
+        yield from map(prepare, spans)
+        return
+    processes = min(os.cpu_count() or 1, _MOST_PROCESSES)
+    # Not forked: a copy of a process with threads or connections is trouble.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from _in_order(pool, prepare, spans, ahead=2 * processes)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor,
+    prepare: Callable[[Span], dict[str, Rows]],
+    spans: Iterable[Span],
+    *,
+    ahead: int,
+) -> Iterator[dict[str, Rows]]:
+    """Yield what the pool makes in the order of the spans, and have so many in the making, never more."""
+    making: deque[Future[dict[str, Rows]]] = deque()
+    try:
+        for span in spans:
+            making.append(pool.submit(prepare, span))
+            if len(making) > ahead:
+                yield making.popleft().result()
+        while making:
+            yield making.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare(settings: Settings, accounts: Accounts, span: Span) -> dict[str, Rows]:
+    chunk = list(accounts.part(*span))
+    vault = vault_of(settings)
+    return {
+        "card_account": [_account_row(account) for account in chunk],
+        "card": [_card_row(account, vault) for account in chunk],
+        "hold": [(*account.hold, account.id, True) for account in chunk if account.hold],
+    }
 
 
 def _account_row(account: Account) -> tuple[Any, ...]:
@@ -179,28 +232,18 @@ def _card_row(account: Account, vault: Vault) -> tuple[Any, ...]:
     )
 
 
-def _chunks(things: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(things)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
-
-
 # Writing
 
 
-def _insert_rows(
-    session: orm.Session, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> None:
-    given = [dict(zip(columns, row, strict=True)) for row in rows]
-    if given:
+def _insert_rows(session: orm.Session, table: str, rows: Rows) -> None:
+    if rows:
+        given = [dict(zip(_COLUMNS[table], row, strict=True)) for row in rows]
         session.execute(sa.insert(Base.metadata.tables[table]), given)
 
 
-def _copy_rows(
-    session: orm.Session, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> None:
+def _copy_rows(session: orm.Session, table: str, rows: Rows) -> None:
     """Write rows by PostgreSQL's COPY, in the session's transaction."""
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    names = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS[table]))
     statement = sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(table), names)
     with _psycopg(session).cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:

@@ -1,6 +1,6 @@
 """Loading the demonstration programme: all or nothing, once, with real encryption, and with every index at the end."""
 
-import base64
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -17,10 +17,11 @@ from services.accounts import demonstration
 from services.accounts.demonstration import Account, Holder, HoldInForce, Node, load
 from services.accounts.model import Card, CardAccount, ControlAccount, Hold, open_holds
 from services.accounts.service import service
-from services.accounts.vault import Vault
+from services.accounts.vault import vault_of
 from shared.contracts.accounts import AccountStatus, HoldOrigin
 from shared.database import Database, sqlite_url
 from shared.migrations import differences, upgrade
+from shared.settings import Settings
 from shared.testing.databases import Database as FreshDatabase
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -93,8 +94,8 @@ class Accounts:
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Account]:
-        for number in range(self._count):
+    def part(self, start: int, stop: int) -> Iterator[Account]:
+        for number in range(start, stop):
             if number == self._crash_after:
                 raise RuntimeError("the lights go out")
             yield account(self._first + number)
@@ -113,9 +114,9 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demonstration, "_CHUNK", 4)
 
 
-@pytest.fixture
-def vault() -> Vault:
-    return Vault(*(base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)))
+KEYS = Settings(
+    card_encryption_key=b64encode(b"1" * 32).decode(), card_lookup_key=b64encode(b"2" * 32).decode()
+)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -137,8 +138,8 @@ def store(url: str) -> Iterator[Database]:
     opened.close()
 
 
-def test_accounts_are_written_whole(store: Database, vault: Vault) -> None:
-    assert load(store, vault, NODES, Accounts(10))
+def test_accounts_are_written_whole(store: Database) -> None:
+    assert load(store, KEYS, NODES, Accounts(10))
     assert counts(store) == [2, 10, 10, 3]
     with store.read() as session:
         saved = session.get_one(CardAccount, account(2).id)
@@ -152,48 +153,69 @@ def test_accounts_are_written_whole(store: Database, vault: Vault) -> None:
     assert hold.in_force
     assert hold.origin is HoldOrigin.ISSUER
     assert (hold.effective_at, hold.ends_at) == (HOLD.effective_at, HOLD.ends_at)
+    vault = vault_of(KEYS)
     assert vault.decrypt(card.number_encrypted, card.id) == account(2).card_number
     assert card.number_hash == vault.hash(account(2).card_number)
     assert (card.last_four, card.live, card.expires_on) == ("0002", True, date(2029, 1, 31))
 
 
-def test_it_is_loaded_once(store: Database, vault: Vault) -> None:
-    assert load(store, vault, NODES, Accounts(3))
-    assert not load(store, vault, NODES, Accounts(10))
+def test_it_is_loaded_once(store: Database) -> None:
+    assert load(store, KEYS, NODES, Accounts(3))
+    assert not load(store, KEYS, NODES, Accounts(10))
     assert counts(store) == [2, 3, 3, 1]
 
 
-def test_of_two_loads_at_the_same_time_one_loads(store: Database, vault: Vault) -> None:
+def test_of_two_loads_at_the_same_time_one_loads(store: Database) -> None:
     with ThreadPoolExecutor() as pool:
-        loads = [pool.submit(load, store, vault, NODES, Accounts(20)) for _ in range(2)]
+        loads = [pool.submit(load, store, KEYS, NODES, Accounts(20)) for _ in range(2)]
     assert sorted(done.result() for done in loads) == [False, True]
     assert counts(store) == [2, 20, 20, 6]
 
 
 @pytest.mark.parametrize("worth_rebuilding", [0, 1000])
 def test_a_crash_leaves_nothing_half_loaded(
-    store: Database, url: str, vault: Vault, monkeypatch: pytest.MonkeyPatch, worth_rebuilding: int
+    store: Database, url: str, monkeypatch: pytest.MonkeyPatch, worth_rebuilding: int
 ) -> None:
     monkeypatch.setattr(demonstration, "_WORTH_REBUILDING", worth_rebuilding)
     with pytest.raises(RuntimeError, match="the lights go out"):
-        load(store, vault, NODES, Accounts(20, crash_after=9))
+        load(store, KEYS, NODES, Accounts(20, crash_after=9))
     assert counts(store) == [0, 0, 0, 0]
     assert differences(service, url) == []
-    assert load(store, vault, NODES, Accounts(20))
+    assert load(store, KEYS, NODES, Accounts(20))
 
 
-def test_progress_adds_up_to_all_accounts(store: Database, vault: Vault) -> None:
+def test_several_processes_load_the_same(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demonstration, "_WORTH_PROCESSES", 0)
     steps: list[int] = []
-    load(store, vault, NODES, Accounts(10), progress=steps.append)
+    assert load(store, KEYS, NODES, Accounts(50), progress=steps.append)
+    assert counts(store) == [2, 50, 50, 16]
+    with store.read() as session:
+        assert list(session.scalars(sa.select(CardAccount.id).order_by(CardAccount.id))) == [
+            account(number).id for number in range(50)
+        ]
+
+
+def test_a_crash_of_another_process_leaves_nothing_either(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demonstration, "_WORTH_PROCESSES", 0)
+    with pytest.raises(RuntimeError, match="the lights go out"):
+        load(store, KEYS, NODES, Accounts(50, crash_after=9))
+    assert counts(store) == [0, 0, 0, 0]
+
+
+def test_progress_adds_up_to_all_accounts(store: Database) -> None:
+    steps: list[int] = []
+    load(store, KEYS, NODES, Accounts(10), progress=steps.append)
     assert steps == [4, 4, 2]
 
 
 def test_indexes_and_constraints_stand_after_they_were_built_anew(
-    store: Database, url: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    store: Database, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = _structure(store)
     monkeypatch.setattr(demonstration, "_WORTH_REBUILDING", 0)
-    load(store, vault, NODES, Accounts(10))
+    load(store, KEYS, NODES, Accounts(10))
     assert _structure(store) == before
     assert differences(service, url) == []
     for statement in (
@@ -221,19 +243,17 @@ def _structure(store: Database) -> Any:
         return indexes.scalars().all(), [tuple(row) for row in constraints]
 
 
-def test_tables_in_use_keep_their_indexes(
-    store: Database, url: str, vault: Vault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load(store, vault, NODES, Accounts(10))
+def test_tables_in_use_keep_their_indexes(store: Database, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(store, KEYS, NODES, Accounts(10))
     monkeypatch.setattr(demonstration, "_WORTH_REBUILDING", 0)
     monkeypatch.setattr(demonstration, "_around_bulk", _never)
     another = [NODES[0]._replace(number="200000000000001", path="200000000000001")]
-    assert load(store, vault, another, Accounts(3, first=10))
+    assert load(store, KEYS, another, Accounts(3, first=10))
     assert counts(store) == [3, 13, 13, 4]
 
 
 def test_a_role_that_owns_no_table_loads_too(
-    database: FreshDatabase, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    database: FreshDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upgrade(service, database.url)
     monkeypatch.setattr(demonstration, "_WORTH_REBUILDING", 0)
@@ -247,7 +267,7 @@ def test_a_role_that_owns_no_table_loads_too(
     own = make_url(database.url).set(username=role, password="worker")
     store = Database(own.render_as_string(hide_password=False))
     try:
-        assert load(store, vault, NODES, Accounts(10))
+        assert load(store, KEYS, NODES, Accounts(10))
         assert counts(store) == [2, 10, 10, 3]
     finally:
         store.close()
