@@ -24,8 +24,11 @@ from shared.database import Database, sqlite_url
 from shared.messaging.bus import CommandSender, Consumer
 from shared.messaging.dead_letters import DeadLetters, LocalDeadLetters, RabbitDeadLetters
 from shared.messaging.dispatch import Dispatcher
-from shared.messaging.local_bus import LocalBus, LocalConsumer, LocalSender
-from shared.messaging.pika_bus import PikaConsumer, PikaSender
+from shared.messaging.local_bus import LocalBus
+from shared.messaging.local_consumer import LocalConsumer
+from shared.messaging.local_sender import LocalSender
+from shared.messaging.pika_consumer import PikaConsumer
+from shared.messaging.pika_sender import PikaSender
 from shared.messaging.topology import Topology, topology_of
 from shared.migrations import upgrade
 from shared.observability import Metrics

@@ -10,7 +10,6 @@ back; a file of its own that only one process can lock keeps a second process fr
 
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,23 +21,15 @@ from typing import Any
 import orjson
 import structlog
 
-from shared.database import DatabaseAway
 from shared.errors import CardworkError
-from shared.ids import new_message_id
-from shared.messaging import replies
-from shared.messaging.backoff import BackOff
 from shared.messaging.bus import (
     BrokerAway,
     Delivery,
-    Handles,
-    Processed,
     Publication,
     Reply,
-    Sent,
     Unroutable,
 )
 from shared.messaging.topology import Topology
-from shared.settings import Settings
 
 _LOCK_SECONDS = 30
 _OWNER_SECONDS = 5
@@ -395,141 +386,3 @@ def _delivery(row: Sequence[Any]) -> Delivery:
         reply_to=reply_to,
         headers=orjson.loads(headers) if headers else {},
     )
-
-
-class LocalConsumer:
-    """Consumes one service's queues in the thread that calls `run`."""
-
-    def __init__(self, bus: LocalBus, handles: Handles, settings: Settings) -> None:
-        self._bus = bus
-        self._handles = handles
-        self._sweep_seconds = settings.sweep_seconds
-        self._bell = Bell()
-        self._back_off = BackOff()
-        self._stopping = False
-        self._ready = False
-        self._sweep_due = self._jobs_due = 0.0
-
-    def run(self) -> None:
-        """Consume until `stop` is called; raises Occupied where another process consumes from the same file."""
-        with self._bus.taking(self._handles.queues, self._bell) as (reader, taker):
-            try:
-                while not self._stopping:
-                    self._turn(reader, taker)
-            finally:
-                self._ready = False
-
-    def stop(self) -> None:
-        """Finish the batch in hand and make `run` return; may be called from any thread or a signal handler."""
-        self._stopping = True
-        self._bell.ring()
-
-    def is_ready(self) -> bool:
-        """Return whether messages are being consumed right now."""
-        return self._ready
-
-    def _turn(self, reader: sqlite3.Connection, taker: Taker) -> None:
-        try:
-            self._do_what_is_due()
-            self._ready = True
-            self._bell.hush()
-            deliveries = self._bus.take(reader, taker, self._handles.batch)
-            if deliveries:
-                self._send(self._handles.process(deliveries), deliveries)
-                self._bus.acknowledged(taker, deliveries)
-            else:
-                self._rest()
-            self._back_off.reset()
-        except (DatabaseAway, BrokerAway) as error:
-            self._pause(taker, f"{error}")
-        except Exception:
-            # Nothing was acknowledged, so nothing is lost; what went wrong may be over the next time.
-            log.exception("consuming failed", queues=taker.queues)
-            self._pause(taker, "a defect")
-
-    def _do_what_is_due(self) -> None:
-        now = time.perf_counter()
-        if now >= self._sweep_due:
-            self._send(Processed(publications=self._handles.sweep()))
-            self._sweep_due = now + self._sweep_seconds
-        if now >= self._jobs_due:
-            self._send(self._handles.run_jobs())
-            self._jobs_due = now + _JOBS_SECONDS
-
-    def _send(self, processed: Processed, done: Sequence[Delivery] = ()) -> None:
-        unwanted = self._bus.exchange(processed.publications, done)
-        for publication in unwanted:
-            log.warning("no queue wants it", exchange=publication.exchange, key=publication.key)
-        sent = [publication for publication in processed.publications if publication not in unwanted]
-        self._handles.confirmed([publication.outbox_id for publication in sent if publication.outbox_id])
-        for reply in processed.replies:
-            self._bus.reply(reply)
-
-    def _rest(self) -> None:
-        """Wait for a message; after a moment without one, tidy up and wait for whatever falls due first."""
-        if self._bell.wait(min(_TIDY_SECONDS, self._until_due())):
-            return
-        self._handles.tidy()
-        self._bell.wait(self._until_due())
-
-    def _until_due(self) -> float:
-        return min(self._sweep_due, self._jobs_due) - time.perf_counter()
-
-    def _pause(self, taker: Taker, why: str) -> None:
-        self._ready = False
-        self._bus.give_back(taker)
-        self._sweep_due = 0.0  # it tells whether the database is back
-        wait = self._back_off.next()
-        log.warning("consuming paused", queues=taker.queues, why=why, seconds=round(wait, 1))
-        until = time.perf_counter() + wait
-        while not self._stopping and (left := until - time.perf_counter()) > 0:
-            self._bell.wait(left)
-
-
-class LocalSender:
-    """The gateway's way to the services that share its process."""
-
-    def __init__(self, bus: LocalBus) -> None:
-        self._bus = bus
-        self._name = new_message_id()
-        self._listeners = replies.Listeners()
-        self._closed = False
-        bus.attach(self._name, self._hear)
-
-    def send(self, publication: Publication) -> Sent:
-        """Publish a command and listen for replies."""
-        sent = self._listeners.add(publication.message_id)
-        if self._closed:
-            self._note(publication, sent, BrokerAway("the sender is closed"))
-            return sent
-        try:
-            self._bus.publish_soon(
-                publication, self._name, lambda error: self._note(publication, sent, error)
-            )
-        except Unroutable as error:
-            self._note(publication, sent, error)
-        return sent
-
-    def forget(self, command_id: str, sent: Sent) -> None:
-        """Stop listening for replies to a command."""
-        self._listeners.forget(command_id, sent)
-
-    def is_ready(self) -> bool:
-        """Return whether the queues can be used right now."""
-        return not self._closed and self._bus.answers()
-
-    def close(self) -> None:
-        """Hear no more replies; those who wait are told so."""
-        self._closed = True
-        self._bus.detach(self._name)
-        self._listeners.fail_all(BrokerAway("the bus is closed"))
-
-    def _note(self, publication: Publication, sent: Sent, error: BrokerAway | Unroutable | None) -> None:
-        if error:
-            self._listeners.forget(publication.message_id, sent)
-            replies.fail(sent, error)
-        else:
-            replies.resolve(sent.confirmed, None)
-
-    def _hear(self, reply: Reply) -> None:
-        self._listeners.hear(reply.command_id, reply.content)

@@ -10,8 +10,11 @@ import pytest
 from shared.messaging import management, topology
 from shared.messaging.bus import CommandSender, Consumer, Handles, Publication
 from shared.messaging.dead_letters import DeadLetters, LocalDeadLetters, RabbitDeadLetters
-from shared.messaging.local_bus import LocalBus, LocalConsumer, LocalSender
-from shared.messaging.pika_bus import PikaConsumer, PikaSender
+from shared.messaging.local_bus import LocalBus
+from shared.messaging.local_consumer import LocalConsumer
+from shared.messaging.local_sender import LocalSender
+from shared.messaging.pika_consumer import PikaConsumer
+from shared.messaging.pika_sender import PikaSender
 from shared.messaging.topology import Topology
 from shared.settings import Settings
 from shared.testing.brokers import RabbitMQ, VirtualHost

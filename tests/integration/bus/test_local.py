@@ -11,7 +11,8 @@ import pytest
 
 from shared.messaging import local_bus
 from shared.messaging.bus import BrokerAway, Delivery, Processed, Publication, Unroutable
-from shared.messaging.local_bus import LocalBus, LocalConsumer, Occupied
+from shared.messaging.local_bus import LocalBus, Occupied
+from shared.messaging.local_consumer import LocalConsumer
 from shared.settings import Settings
 from shared.testing.eventually import eventually
 from tests.integration.bus.conftest import OnFile

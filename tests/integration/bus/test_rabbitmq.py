@@ -10,7 +10,9 @@ import pytest
 
 from shared.messaging import topology
 from shared.messaging.bus import BrokerAway, Delivery, Processed
-from shared.messaging.pika_bus import Link, PikaConsumer, PikaSender
+from shared.messaging.pika_consumer import PikaConsumer
+from shared.messaging.pika_link import Link
+from shared.messaging.pika_sender import PikaSender
 from shared.settings import Settings
 from shared.testing.brokers import RabbitMQ
 from shared.testing.eventually import eventually

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from shared.messaging.bus import Delivery
-from shared.messaging.local_bus import LocalBus, LocalConsumer
-from shared.messaging.pika_bus import PikaConsumer
+from shared.messaging.local_bus import LocalBus
+from shared.messaging.local_consumer import LocalConsumer
+from shared.messaging.pika_consumer import PikaConsumer
 from shared.settings import Settings
 from tests.integration.bus.programme import programme
 from tests.integration.bus.recorder import Recorder
