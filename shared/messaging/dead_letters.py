@@ -22,6 +22,7 @@ from shared.contracts.base import UnknownMessage
 from shared.contracts.schema import masked
 from shared.errors import CardworkError
 from shared.messaging.bus import Delivery, Publication, Unroutable
+from shared.messaging.dead_letter import DIED_AT, WHY
 from shared.messaging.envelope import CONTENT_TYPE, Envelope, Undecodable, decode
 from shared.messaging.local_bus import LocalBus
 from shared.messaging.topology import Topology
@@ -131,7 +132,7 @@ class DeadLetters(Protocol):
 
 
 def _letter(queue: str, body: bytes, message_id: str | None, headers: Mapping[str, Any]) -> DeadLetter:
-    why, died_at = headers.get("x-why"), headers.get("x-died-at")
+    why, died_at = headers.get(WHY), headers.get(DIED_AT)
     if why is None and headers.get("x-last-death-reason"):
         why = f"given up by the broker: {headers['x-last-death-reason']}"
         deaths = headers.get("x-death") or [{}]
