@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from shared.contracts import names
 from shared.messaging.bus import Consumer, Delivery, Processed, Publication
+from shared.testing.brokers import RabbitMQ
 from shared.testing.eventually import eventually
 
 CANCEL = "accounts.cancel-account.v1"
@@ -88,6 +89,16 @@ def running(*consumers: Consumer) -> Iterator[None]:
         for thread in threads:
             thread.join(30)
     assert not any(thread.is_alive() for thread in threads), "a consumer did not stop"
+
+
+@contextmanager
+def away(rabbitmq: RabbitMQ, end: Callable[[RabbitMQ], None] = RabbitMQ.stop) -> Iterator[None]:
+    """Let the broker be away for a while; the tests after this one need it back whatever happens."""
+    end(rabbitmq)
+    try:
+        yield
+    finally:
+        rabbitmq.start()
 
 
 def command(number: int | str, key: str = CANCEL) -> Publication:

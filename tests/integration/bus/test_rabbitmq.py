@@ -19,7 +19,7 @@ from shared.testing.eventually import eventually
 from shared.testing.servers import free_port
 from tests.integration.bus.conftest import OnRabbitMQ
 from tests.integration.bus.programme import programme
-from tests.integration.bus.recorder import Recorder, command, event, running
+from tests.integration.bus.recorder import Recorder, away, command, event, running
 
 PATIENCE = 20
 
@@ -39,12 +39,11 @@ def test_all_come_back_after_the_broker_was_away(
     with running(*consumers):
         sender.send(command(0)).confirmed.result(PATIENCE)
         eventually(lambda: set(notices.ids) == {"ec0"})
-        end(rabbitmq)
-        eventually(lambda: not any(consumer.is_ready() for consumer in consumers))
-        eventually(lambda: not sender.is_ready())
-        with pytest.raises(BrokerAway):
-            sender.send(command(1)).confirmed.result(PATIENCE)
-        rabbitmq.start()
+        with away(rabbitmq, end):
+            eventually(lambda: not any(consumer.is_ready() for consumer in consumers))
+            eventually(lambda: not sender.is_ready())
+            with pytest.raises(BrokerAway):
+                sender.send(command(1)).confirmed.result(PATIENCE)
         eventually(sender.is_ready, timeout=60)
         eventually(lambda: all(consumer.is_ready() for consumer in consumers), timeout=60)
         sender.send(command(2)).confirmed.result(PATIENCE)

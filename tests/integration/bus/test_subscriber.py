@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from shared.testing.brokers import RabbitMQ, VirtualHost
 from shared.testing.eventually import eventually
 from tests.integration.bus.conftest import OnRabbitMQ
 from tests.integration.bus.programme import programme
+from tests.integration.bus.recorder import away
 
 PATIENCE = 20
 QUEUE, DEAD = "ledger.events", "ledger.events.dead"
@@ -245,21 +246,27 @@ def test_it_can_be_stopped_between_two_tries(server: OnRabbitMQ) -> None:
 
 
 @pytest.mark.fault
-def test_it_comes_back_with_the_broker_and_stops_without_it(rabbitmq: RabbitMQ, server: OnRabbitMQ) -> None:
+def test_it_comes_back_with_the_broker(rabbitmq: RabbitMQ, server: OnRabbitMQ) -> None:
     ledger = Ledger()
     one = subscriber(server, ledger)
     with hearing(one):
         server.publish(cancelled(1))
         eventually(lambda: ledger.ids == ["e1"])
-        rabbitmq.stop()
-        eventually(lambda: not one.is_ready())
-        rabbitmq.start()
+        with away(rabbitmq):
+            eventually(lambda: not one.is_ready())
         eventually(one.is_ready, timeout=60)
         server.publish(cancelled(2))
         eventually(lambda: ledger.ids == ["e1", "e2"])
-        rabbitmq.stop()
-        eventually(lambda: not one.is_ready())
-    rabbitmq.start()
+
+
+@pytest.mark.fault
+def test_it_can_be_stopped_while_the_broker_is_away(rabbitmq: RabbitMQ, server: OnRabbitMQ) -> None:
+    one = subscriber(server, Ledger())
+    with ExitStack() as until_stopped:
+        until_stopped.enter_context(hearing(one))
+        with away(rabbitmq):
+            eventually(lambda: not one.is_ready())
+            until_stopped.close()
 
 
 def test_it_needs_no_more_than_a_subscribers_permissions(rabbitmq: RabbitMQ, vhost: VirtualHost) -> None:
