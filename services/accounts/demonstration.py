@@ -271,10 +271,15 @@ def _bulky_tables(session: orm.Session, coming: int) -> Iterator[None]:
 def _are_ours_and_empty(session: orm.Session) -> bool:
     """Return whether nobody has written to the bulky tables, and keep it so; only their owner may change them."""
     owns = "select bool_and(pg_has_role(relowner, 'usage')) from pg_class where oid = any(cast(:tables as regclass[]))"
-    if not session.scalar(sa.text(owns), {"tables": list(_BULKY)}):
+    if not session.scalar(sa.text(owns), {"tables": list(_BULKY)}) or not _are_empty(session):
         return False
     _run(session, [f"lock table {', '.join(_BULKY)} in access exclusive mode"])
-    return not any(session.scalar(sa.text(f"select exists(select from {table})")) for table in _BULKY)  # noqa: S608 our own names
+    return _are_empty(session)  # still, now that nobody can write
+
+
+def _are_empty(session: orm.Session) -> bool:
+    tables = (Base.metadata.tables[name] for name in _BULKY)
+    return not any(session.scalar(sa.select(sa.select(table).exists())) for table in tables)
 
 
 def _around_bulk(session: orm.Session) -> tuple[list[str], list[str]]:
