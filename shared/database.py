@@ -3,9 +3,9 @@
 `given_rows` hands many rows to one statement. It is what makes a batch cost three statements and not three for each message.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -167,13 +167,17 @@ def given_rows(columns: Mapping[str, sa.types.TypeEngine[Any]], *, postgresql_: 
 def rows_parameter(session: orm.Session, values: Sequence[Sequence[Any]]) -> dict[str, str]:
     """Return the parameter of a statement with `given_rows`; each row has its values in the order of the columns.
 
-    Raises UnicodeDecodeError where bytes among them are no UTF-8.
+    Raises UnicodeDecodeError where bytes among them are no text.
     """
-    if is_postgresql(session):
-        return {GIVEN: orjson.dumps(values, default=_text_of).decode()}
-    return {
-        GIVEN: orjson.dumps(values, default=_sqlite_text_of, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
-    }
+    plainly, option = (
+        (_text_of, None) if is_postgresql(session) else (_sqlite_text_of, orjson.OPT_PASSTHROUGH_DATETIME)
+    )
+    try:
+        return {GIVEN: orjson.dumps(values, default=plainly, option=option).decode()}
+    except orjson.JSONEncodeError as error:
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            raise error.__cause__ from None
+        raise
 
 
 def is_postgresql(session: orm.Session) -> bool:
@@ -191,6 +195,26 @@ def _from_postgresql(row: sa.ColumnElement[Any], place: int, type_: sa.types.Typ
 def _from_sqlite(row: sa.ColumnElement[Any], place: int, type_: sa.types.TypeEngine[Any]) -> Any:
     value = sa.func.json_extract(row, sa.literal_column(f"'$[{place}]'"), type_=type_)
     return sa.cast(value, type_) if isinstance(type_, sa.LargeBinary) else value
+
+
+def given_values(*, postgresql_: bool) -> sa.Select[str]:
+    """Return a select of many texts that are handed over by `values_parameter`, for ``column.in_``.
+
+    A list of parameters would make another statement for each length, which the server could not keep prepared.
+    """
+    bound = sa.bindparam(GIVEN, type_=sa.Text)
+    if postgresql_:
+        each = sa.func.json_array_elements_text(sa.cast(bound, postgresql.JSON)).table_valued(
+            "value", name=GIVEN
+        )
+    else:
+        each = sa.func.json_each(bound).table_valued("value", name=GIVEN)
+    return sa.select(sa.type_coerce(each.c.value, sa.Text))
+
+
+def values_parameter(values: Iterable[str]) -> dict[str, str]:
+    """Return the parameter of a statement with `given_values`."""
+    return {GIVEN: orjson.dumps(list(values)).decode()}
 
 
 def insert(table: sa.Table, *, postgresql_: bool) -> Any:
@@ -214,6 +238,23 @@ def insert_rows(
         session.execute(_insertion(table, tuple(names), postgresql_=is_postgresql(session)), given)
 
 
+def update_rows(
+    session: orm.Session, table: sa.Table, names: Sequence[str], values: Sequence[Sequence[Any]]
+) -> None:
+    """Update many rows by one statement; the first of ``names`` is the key, the others are what changes."""
+    statement = _updating(table, tuple(names), postgresql_=is_postgresql(session))
+    session.execute(statement, rows_parameter(session, values))
+
+
+@cache
+def _updating(table: sa.Table, names: tuple[str, ...], *, postgresql_: bool) -> sa.Update:
+    columns = {name: table.c[name].type for name in names}
+    given = given_rows(columns, postgresql_=postgresql_).subquery("changed")
+    key, *changing = names
+    changes = {name: given.c[name] for name in changing}
+    return sa.update(table).where(table.c[key] == given.c[key]).values(changes)
+
+
 @cache
 def _insertion(table: sa.Table, names: tuple[str, ...], *, postgresql_: bool) -> sa.Insert:
     columns = {name: table.c[name].type for name in names}
@@ -222,6 +263,9 @@ def _insertion(table: sa.Table, names: tuple[str, ...], *, postgresql_: bool) ->
 
 def _text_of(value: Any) -> str:
     if isinstance(value, bytes):
+        if b"\0" in value:  # neither database takes it within a text
+            place = value.index(b"\0")
+            raise UnicodeDecodeError("utf-8", value, place, place + 1, "no text holds a zero")
         return value.decode()
     raise TypeError(f"{type(value).__name__} does not travel in JSON")
 
@@ -230,4 +274,4 @@ def _sqlite_text_of(value: Any) -> str:
     if isinstance(value, datetime):
         # The form in which SQLAlchemy itself stores a date and time in SQLite.
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-    return _text_of(value)
+    return value.isoformat() if isinstance(value, date) else _text_of(value)

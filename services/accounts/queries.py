@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from shared.contracts.accounts import (
 )
 from shared.contracts.base import Page
 from shared.contracts.types import Channel
+from shared.database import given_values, is_postgresql, values_parameter
 from shared.errors import NotFound
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of
@@ -35,15 +37,20 @@ _HIGHEST = "\U0010ffff"
 
 def load_accounts(session: orm.Session, ids: Sequence[str]) -> dict[str, CardAccount]:
     """Return card accounts by id with their place in the structure, locked in id order."""
-    found = session.scalars(
+    found = session.scalars(_loading(postgresql_=is_postgresql(session)), values_parameter(ids))
+    return {account.id: account for account in found}
+
+
+@cache
+def _loading(*, postgresql_: bool) -> sa.Select[CardAccount]:
+    return (
         sa.select(CardAccount)
-        .where(CardAccount.id.in_(ids))
+        .where(CardAccount.id.in_(given_values(postgresql_=postgresql_)))
         .join(CardAccount.structure)
         .options(orm.contains_eager(CardAccount.structure))
         .order_by(CardAccount.id)
         .with_for_update(of=CardAccount)
     )
-    return {account.id: account for account in found}
 
 
 def load_control_accounts(session: orm.Session, numbers: Sequence[str]) -> dict[str, ControlAccount]:
@@ -57,7 +64,8 @@ def account_paths(session: orm.Session, ids: Sequence[str]) -> dict[str, list[st
     found = session.execute(
         sa.select(CardAccount.id, ControlAccount.path)
         .join(CardAccount.structure)
-        .where(CardAccount.id.in_(ids))
+        .where(CardAccount.id.in_(given_values(postgresql_=is_postgresql(session)))),
+        values_parameter(ids),
     )
     return {id_: path.split("/") for id_, path in found}
 

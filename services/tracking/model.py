@@ -8,7 +8,8 @@ from shared.messaging.outbox import define_outbox
 
 metadata = sa.MetaData()
 
-# A row without a payload is a stub: an outcome was heard before its command.
+# A row without a payload is a stub: an outcome was heard before its command. What moves with the status is in no index,
+# so that PostgreSQL can update a row in place.
 request = sa.Table(
     "request",
     metadata,
@@ -38,19 +39,13 @@ request = sa.Table(
     sa.Index("request_of_account", "account_id", "received_at"),
     sa.Index("request_of_master", "master", "received_at"),
     sa.Index("request_of_basic", "basic", "received_at"),
-    sa.Index(
-        "request_unfinished",
-        "due_at",
-        postgresql_where=sa.text("finished_at is null"),
-        sqlite_where=sa.text("finished_at is null"),
-    ),
 )
 
 step = sa.Table(
     "step",
     metadata,
+    sa.Column("command_id", sa.String(36), primary_key=True),
     sa.Column("message_id", sa.String(36), primary_key=True),
-    sa.Column("command_id", sa.String(36), nullable=False, index=True),
     sa.Column("at", Instant, nullable=False),
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("made_by", sa.String(64), nullable=False),

@@ -39,6 +39,10 @@ _COMMAND_FILLS = (
     "due_at",
 )
 _COLUMNS = {column.name: column.type for column in request.c}
+_ANSWERED = (
+    "command_id", "tracking_number", "type", "status", "code", "message", "field", "result", "fingerprint", "received_at",
+    "reply_to",
+)  # fmt: skip
 _OUTCOME_SETS = ("status", "code", "message", "field", "result", "finished_at", "rank")
 
 log = structlog.get_logger()
@@ -111,8 +115,8 @@ def _record_steps(
         why = getattr(outcome, "code", None), getattr(outcome, "message", None)
         status = status_of(outcome).value
         steps[envelope.id] = (
-            envelope.id,
             envelope.correlation_id,
+            envelope.id,
             envelope.time,
             status,
             envelope.source,
@@ -197,7 +201,7 @@ def _writing(changes: Callable[[], Mapping[str, Any]], *, postgresql_: bool) -> 
     statement = insert(request, postgresql_=postgresql_).from_select(list(_COLUMNS), given)
     writing: sa.Executable = statement.on_conflict_do_update(
         index_elements=["command_id"], set_=changes()
-    ).returning(request)
+    ).returning(*(request.c[name] for name in _ANSWERED))
     return writing
 
 

@@ -6,12 +6,13 @@ few seconds later, so that the sweep finds just what a crash left; a delayed ret
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from shared.database import Instant, insert_rows
+from shared.database import Instant, given_values, insert_rows, is_postgresql, values_parameter
 from shared.messaging.bus import Publication
 
 LEASE = timedelta(seconds=5)
@@ -31,7 +32,9 @@ def define_outbox(metadata: sa.MetaData) -> sa.Table:
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("headers", sa.Text),
         sa.Column("created_at", Instant, nullable=False),
-        sa.Column("due_at", Instant, nullable=False, index=True),
+        sa.Column(
+            "due_at", Instant, nullable=False
+        ),  # no index: the table is all but empty, and every row would pay
     )
 
 
@@ -62,7 +65,12 @@ def _row(publication: Publication, due: datetime | None, now: datetime) -> tuple
 def remove(session: orm.Session, outbox: sa.Table, ids: Sequence[str]) -> None:
     """Remove rows that the broker has confirmed."""
     if ids:
-        session.execute(sa.delete(outbox).where(outbox.c.id.in_(ids)))
+        session.execute(_removal(outbox, postgresql_=is_postgresql(session)), values_parameter(ids))
+
+
+@cache
+def _removal(outbox: sa.Table, *, postgresql_: bool) -> sa.Delete:
+    return sa.delete(outbox).where(outbox.c.id.in_(given_values(postgresql_=postgresql_)))
 
 
 def lease_due(session: orm.Session, outbox: sa.Table, now: datetime) -> list[Publication]:

@@ -12,7 +12,7 @@ from shared.actor import Actor, Party
 from shared.contracts.base import Message
 from shared.contracts.outcomes import CommandCompleted, RequestStatus
 from shared.contracts.types import Channel
-from shared.database import insert_rows
+from shared.database import insert_rows, update_rows
 from shared.errors import NotFound
 from shared.ids import new_message_id
 from shared.messaging.bus import Reply
@@ -20,6 +20,7 @@ from shared.messaging.envelope import Envelope
 from shared.settings import Settings
 
 A = TypeVar("A", bound="Aggregated")
+_TOGETHER = 4
 _SYSTEM = Actor(user_id="system", party=Party.SYSTEM)
 
 
@@ -68,12 +69,30 @@ class Batch:
             known.update(aggregate.load(self.session, missing))
 
     def flush(self) -> None:
-        """Write everything: changed objects first, then the appended rows of each table by one statement."""
+        """Write everything: changed aggregates, then other objects, then the appended rows, each kind by one statement."""
+        self._update_changed()
         self.session.flush()
         for table, appended in self.inserts.items():
             names = tuple(appended[0])
             insert_rows(self.session, table, names, [tuple(row.values()) for row in appended])
         self.inserts.clear()
+
+    def _update_changed(self) -> None:
+        """Update the loaded aggregates that changed, those with the same changed columns together."""
+        alike: dict[tuple[type[Any], tuple[str, ...]], list[Any]] = {}
+        for model, known in self.loaded.items():
+            for thing in known.values():
+                changed = sa.inspect(thing).committed_state
+                if thing in self.session and changed:
+                    alike.setdefault((model, tuple(sorted(changed))), []).append(thing)
+        for (model, changed), things in alike.items():
+            if len(things) < _TOGETHER:
+                continue  # the session itself is quicker with a few
+            names = (sa.inspect(model).primary_key[0].name, *changed)
+            values = [[getattr(thing, name) for name in names] for thing in things]
+            for thing in things:
+                self.session.expunge(thing)  # or the session would write it too
+            update_rows(self.session, model.__table__, names, values)
 
 
 @dataclass

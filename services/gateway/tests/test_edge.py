@@ -194,7 +194,9 @@ def test_services_that_are_away_are_said_to_be_away(system: System) -> None:
 def test_what_lies_outside_the_scope_is_not_found_and_not_published(system: System) -> None:
     """404 for what is another company's, and the same for what does not exist."""
     nowhere = "acc_" + "c" * 26
-    answers: list[Any] = [system.post(f"/api/v1/accounts/{id_}/cancel", {"reason": "fraud"}) for id_ in (OTHER, nowhere)]
+    answers: list[Any] = [
+        system.post(f"/api/v1/accounts/{id_}/cancel", {"reason": "fraud"}) for id_ in (OTHER, nowhere)
+    ]
 
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].json["detail"] == answers[1].json["detail"]
