@@ -8,6 +8,8 @@ import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+# Never the values of variables: a message, an assertion or a card number may be among them.
+_TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
@@ -21,11 +23,11 @@ def set_up_logging(level: str, form: str) -> None:
     ]
     console = form == "console"
     write: Any = (
-        structlog.dev.ConsoleRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if console
         else structlog.processors.JSONRenderer(serializer=_serialize)
     )
-    tracebacks = [] if console else [structlog.processors.dict_tracebacks]
+    tracebacks = [] if console else [structlog.processors.ExceptionRenderer(_TRACEBACK)]
     structlog.configure(
         processors=[*first, *tracebacks, write],
         wrapper_class=structlog.make_filtering_bound_logger(number),
