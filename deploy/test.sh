@@ -7,4 +7,4 @@ set -eu
 cd "$(dirname "$0")/.."
 
 deploy/lint.sh
-exec .venv/bin/python -m pytest -n logical --maxprocesses 4 "$@"
+exec .venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadgroup "$@"

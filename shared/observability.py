@@ -46,6 +46,7 @@ def _join_standard_logging(number: int, first: list[Any], last: list[Any]) -> No
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it would tell of every health probe
 
 
 def _serialize(event: dict[str, Any], **_: Any) -> str:

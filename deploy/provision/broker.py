@@ -1,8 +1,6 @@
 """Users and permissions on a RabbitMQ that runs already: it loads its definitions by itself only when it starts."""
 
-from urllib.parse import urlsplit
-
-import httpx
+from shared.messaging.management import management_client
 
 
 def load_definitions(management_url: str, definitions: bytes) -> None:
@@ -10,10 +8,6 @@ def load_definitions(management_url: str, definitions: bytes) -> None:
 
     Raises `httpx.HTTPError`, without the password in it, where the broker refuses or is away.
     """
-    url = urlsplit(management_url)
-    login = httpx.BasicAuth(url.username or "", url.password or "")
-    root = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
     headers = {"Content-Type": "application/json"}
-    # It is a server of ours: no proxy stands before it.
-    with httpx.Client(base_url=root, auth=login, headers=headers, timeout=60, trust_env=False) as client:
-        client.post("/api/definitions", content=definitions).raise_for_status()
+    with management_client(management_url) as client:
+        client.post("/api/definitions", content=definitions, headers=headers).raise_for_status()

@@ -135,12 +135,20 @@ def _plain_binding(bound: Binding) -> dict[str, Any]:
 # Doing it
 
 
+def management_client(url: str) -> httpx.Client:
+    """Return a client for the management interface; the login in ``url`` goes apart, as errors quote their URL."""
+    parts = urlsplit(url)
+    login = httpx.BasicAuth(unquote(parts.username or ""), unquote(parts.password or ""))
+    root = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    # It is a server of ours: no proxy stands before it.
+    return httpx.Client(base_url=root, auth=login, timeout=60, trust_env=False)
+
+
 class Management:
     """The few questions that only RabbitMQ's management interface answers."""
 
     def __init__(self, url: str, vhost: str) -> None:
-        # It is a server of ours: no proxy stands before it.
-        self._client = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        self._client = management_client(url)
         self._vhost = quote(vhost, safe="")
 
     def __enter__(self) -> Self:
