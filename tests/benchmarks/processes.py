@@ -100,6 +100,14 @@ def running(
                 end(process)
 
 
+@contextmanager
+def ready(name: str, command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Family]:
+    """Run one process that takes orders, and yield it when it says that it is ready for them."""
+    with running(name, command, environment, takes_orders=True) as family:
+        family.await_answer()
+        yield family
+
+
 def end(process: subprocess.Popen[str]) -> None:
     """Ask a process and its children to stop, and make them after STOP_SECONDS."""
     with suppress(ProcessLookupError):

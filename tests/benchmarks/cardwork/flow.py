@@ -16,7 +16,7 @@ from shared.contracts import names
 from shared.testing.installation import DistributedInstallation, Installation
 from shared.testing.processes import Process
 from tests.benchmarks.measure import Round, metered
-from tests.benchmarks.processes import Failure, Family, freeze, running, thaw, wait_for_count
+from tests.benchmarks.processes import Failure, Family, freeze, ready, thaw, wait_for_count
 from tests.benchmarks.programme import Programme, list_accounts, production_url
 from tests.benchmarks.servers import consumers_of
 
@@ -117,8 +117,7 @@ def sending(installation: Installation, accounts_url: str, awaited: str) -> Iter
     list_accounts(accounts_url, accounts)
     environment = {**installation.environment, "BENCH_ACCOUNTS_FILE": str(accounts)}
     command = [sys.executable, "-m", "tests.benchmarks.sender", "publish", awaited]
-    with running("sender", command, environment, takes_orders=True) as sender:
-        sender.await_answer()
+    with ready("sender", command, environment) as sender:
         yield sender
 
 

@@ -14,7 +14,7 @@ from shared.testing.installation import running as running_installation
 from tests.benchmarks.cardwork.flow import COMPLETED, all_alive, counting
 from tests.benchmarks.load import Answer, Order
 from tests.benchmarks.measure import Round, Usage, metered, percentiles
-from tests.benchmarks.processes import Failure, Family, running, wait_for_count
+from tests.benchmarks.processes import Failure, Family, ready, wait_for_count
 from tests.benchmarks.programme import Programme, embedded_url, list_accounts, production_url
 
 CONNECTIONS = 64
@@ -85,7 +85,7 @@ class OverHttp:
             "BENCH_ACCOUNTS_FILE": str(accounts),
         }
         command = [sys.executable, "-m", "tests.benchmarks.load", "publish"]
-        return running("load", command, environment, takes_orders=True)
+        return ready("load", command, environment)
 
 
 class Stopwatch:
@@ -103,7 +103,6 @@ class Stopwatch:
         self._completed = completed
         self._check = check
         self._sent = 0
-        load.await_answer()
 
     def measure(self, order: Order) -> tuple[Usage, Answer]:
         """Carry out one order; raises Failure where an answer is not the one that was asked for."""

@@ -78,6 +78,9 @@ def complete(command_id: str) -> None:
 
 if __name__ == "__main__":
     task = {"bare": cancel, "telling": cancel_and_tell, "flow": track}[sys.argv[2]]
+    with app.connection_for_write() as broker:
+        for queue in app.conf.task_queues:
+            queue(broker.default_channel).declare()
     for count in orders():
         for each in work.commands(count):
             task.delay(each)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psycopg
 
 from tests.benchmarks.measure import Round, metered
-from tests.benchmarks.processes import freeze, running, thaw, wait_for_count
+from tests.benchmarks.processes import freeze, ready, running, thaw, wait_for_count
 from tests.benchmarks.programme import Programme
 from tests.benchmarks.servers import consumers_of
 
@@ -54,9 +54,10 @@ class Peer:
             psycopg.connect(database.conninfo, autocommit=True) as connection,
         ):
             environment = {"BENCH_AMQP_URL": amqp_url, "BENCH_DATABASE_URL": database.conninfo}
+            # The publisher declares the queues first: processes that declare one quorum queue at the same moment fail.
             with (
+                ready("publisher", self.publish, environment) as publisher,
                 running("workers", self.work, environment, processes=self.processes) as workers,
-                running("publisher", self.publish, environment, takes_orders=True) as publisher,
             ):
 
                 def check() -> None:
@@ -68,7 +69,6 @@ class Peer:
                     return int(row[0]) if row else 0
 
                 wait_for_count(lambda: consumers_of(self.queue, amqp_url), self.consumers, check)
-                publisher.await_answer()
                 publisher.order(WARM_UP)
                 publisher.await_answer()
                 wait_for_count(done, WARM_UP, check)

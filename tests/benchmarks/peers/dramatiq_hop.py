@@ -19,7 +19,8 @@ from tests.benchmarks.processes import orders
 
 QUEUE, OUTCOMES = "bench.dramatiq", "bench.dramatiq.outcomes"
 
-dramatiq.set_broker(RabbitmqBroker(url=os.environ["BENCH_AMQP_URL"], confirm_delivery=True))
+broker = RabbitmqBroker(url=os.environ["BENCH_AMQP_URL"], confirm_delivery=True)
+dramatiq.set_broker(broker)
 thread = threading.local()
 
 
@@ -52,6 +53,8 @@ def own_connection() -> psycopg.Connection:
 
 if __name__ == "__main__":
     actor = {"bare": cancel, "telling": cancel_and_tell}[sys.argv[2]]
+    for name in (QUEUE, OUTCOMES):
+        broker.declare_queue(name, ensure=True)
     for count in orders():
         for each in work.commands(count):
             actor.send(each)

@@ -54,12 +54,6 @@ async def open_pool() -> None:
     )
 
 
-@app.after_startup
-async def declare_outcomes() -> None:
-    """Have a queue for outcomes."""
-    await broker.declare_queue(OUTCOMES)
-
-
 @broker.subscriber(BARE, ack_policy=AckPolicy.NACK_ON_ERROR)
 async def cancel(command: work.Command) -> None:
     """The single hop, of which nobody hears."""
@@ -89,9 +83,11 @@ async def run(connection: asyncpg.Connection, statement: tuple[str, list[str]], 
 
 
 async def publish() -> None:
-    """Publish one command after another, each confirmed."""
+    """Declare the queues, then publish one command after another, each confirmed."""
     queue = {"bare": BARE, "telling": TELLING}[sys.argv[2]]
     async with broker:
+        for declared in (BARE, TELLING, OUTCOMES):
+            await broker.declare_queue(declared)
         for count in orders():
             for command in work.commands(count):
                 await broker.publish(command, queue, persist=True)
