@@ -22,19 +22,11 @@ import orjson
 import structlog
 
 from shared.errors import CardworkError
-from shared.messaging.bus import (
-    BrokerAway,
-    Delivery,
-    Publication,
-    Reply,
-    Unroutable,
-)
+from shared.messaging.bus import BrokerAway, Delivery, Publication, Reply, Unroutable
 from shared.messaging.topology import Topology
 
 _LOCK_SECONDS = 30
 _OWNER_SECONDS = 5
-_JOBS_SECONDS = 1.0
-_TIDY_SECONDS = 0.1
 _LONGEST_SLEEP_SECONDS = 1.0
 
 # Ids are never used twice (AUTOINCREMENT), so that a message cannot be taken for one that was acknowledged before it.
@@ -141,13 +133,14 @@ class LocalBus:
     def publish_soon(
         self, publication: Publication, reply_to: str, then: Callable[[BrokerAway | None], None]
     ) -> None:
-        """Hand a message to the writing thread; raises Unroutable where no queue wants it.
+        """Hand a message to the writing thread; raises Unroutable where no queue wants it, BrokerAway once closed.
 
         ``then`` is called, in another thread, when it is committed or when it could not be. What many threads publish
         at about the same time shares one flush to disk.
         """
-        self._changes.append(_Change(self._wanted_rows(publication, reply_to), then=then))
+        change = _Change(self._wanted_rows(publication, reply_to), then=then)
         self._start_writing()
+        self._changes.append(change)
         self._written.ring()
 
     def exchange(
@@ -199,23 +192,30 @@ class LocalBus:
         changes = []
         while self._changes:
             changes.append(self._changes.popleft())
-        try:
-            with _transaction(self._writer):
-                self._writer.executemany(_INSERT, [row for change in changes for row in change.rows])
-                self._writer.executemany(_DELETE, [(id_,) for change in changes for id_ in change.gone])
-        except sqlite3.Error as error:
-            log.exception("queues cannot be written", file=str(self._file))
-            for change in changes:
-                change.error = BrokerAway(f"the queues in {self._file} cannot be written")
-                change.error.__cause__ = error
+        fault = self._write_down(changes)
         for change in changes:
+            # One that cannot be written must not take the others down with it.
+            change.error = self._write_down([change]) if fault and len(changes) > 1 else fault
             change.done = True
         self._wake({row[0] for change in changes for row in change.rows})
         return changes
 
+    def _write_down(self, changes: Sequence[_Change]) -> BrokerAway | None:
+        """Commit changes in one transaction, or return why none of them was."""
+        try:
+            with _transaction(self._writer):
+                self._writer.executemany(_INSERT, [row for change in changes for row in change.rows])
+                self._writer.executemany(_DELETE, [(id_,) for change in changes for id_ in change.gone])
+        except Exception as error:
+            log.exception("queues cannot be written", file=str(self._file), changes=len(changes))
+            return BrokerAway(f"the queues in {self._file} cannot be written: {error!r}")
+        return None
+
     def _start_writing(self) -> None:
-        if self._writing_thread is None:
+        if self._writing_thread is None or self._closed:
             with self._writing:
+                if self._closed:
+                    raise BrokerAway("the bus is closed")
                 if self._writing_thread is None:
                     self._writing_thread = threading.Thread(target=self._write, name="local-bus", daemon=True)
                     self._writing_thread.start()
@@ -233,7 +233,7 @@ class LocalBus:
     def take(self, reader: sqlite3.Connection, taker: Taker, most: int) -> list[Delivery]:
         """Return the oldest messages of the taker's queues that nobody holds; from now on the taker does."""
         with self._taking:
-            held = self._held()
+            held = self._held_from(taker.queues)
             limit = most + len(held)
             one_queue_each = [value for queue in taker.queues for value in (queue, limit)]
             statement = " union all ".join([_OLDEST] * len(taker.queues)) + " order by id limit ?"
@@ -271,10 +271,11 @@ class LocalBus:
             self._wake(set(queues))
             reader.close()
 
-    def _held(self) -> set[int]:
-        """Return what living threads hold."""
+    def _held_from(self, queues: Sequence[str]) -> set[int]:
+        """Return what living threads hold of these queues."""
         self._takers = [taker for taker in self._takers if taker.thread.is_alive()]
-        return {id_ for taker in self._takers for id_ in taker.held}
+        sharing = (taker for taker in self._takers if not set(queues).isdisjoint(taker.queues))
+        return {id_ for taker in sharing for id_ in taker.held}
 
     def _wake(self, queues: set[str]) -> None:
         for taker in list(self._takers):
@@ -328,10 +329,12 @@ class LocalBus:
         if self._writing_thread:
             self._writing_thread.join()
         with self._writing, self._taking:
+            finished = self._commit() if self._changes else []
             self._writer.close()
             if self._owner:
                 self._owner.close()
                 self._owner = None
+        _tell(finished)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

@@ -14,7 +14,6 @@ from shared.settings import Settings
 
 _JOBS_SECONDS = 1.0
 _TIDY_SECONDS = 0.1
-_LONGEST_SLEEP_SECONDS = 1.0
 
 log = structlog.get_logger()
 

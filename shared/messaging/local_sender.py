@@ -1,13 +1,9 @@
 """The gateway's way to the embedded broker."""
 
-import structlog
-
 from shared.ids import new_message_id
 from shared.messaging import replies
 from shared.messaging.bus import BrokerAway, Publication, Reply, Sent, Unroutable
 from shared.messaging.local_bus import LocalBus
-
-log = structlog.get_logger()
 
 
 class LocalSender:
@@ -30,7 +26,7 @@ class LocalSender:
             self._bus.publish_soon(
                 publication, self._name, lambda error: self._note(publication, sent, error)
             )
-        except Unroutable as error:
+        except (BrokerAway, Unroutable) as error:
             self._note(publication, sent, error)
         return sent
 

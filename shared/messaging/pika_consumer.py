@@ -147,9 +147,10 @@ class PikaConsumer:
     def _tick(self) -> None:
         if self._stopping:
             self._stop_in_order()
-        elif self._consuming and not self._link.is_blocked:
+        elif not self._link.is_blocked:
             self._flush()  # what waited while the broker was blocked
-            self._guard(self._do_what_is_due)
+            if self._consuming:
+                self._guard(self._do_what_is_due)
         self._link.loop.call_later(_TICK_SECONDS, self._tick)
 
     def _do_what_is_due(self) -> None:
@@ -175,12 +176,12 @@ class PikaConsumer:
             self._stop_by = time.perf_counter() + _CONFIRM_SECONDS
             self._consuming = False
             self._waiting.clear()
-        confirmed = not any(True for _ in self._link.open_ones)
-        if confirmed or time.perf_counter() >= self._stop_by:
+        all_confirmed = not any(True for _ in self._link.open_ones)
+        if not self._link.is_closing and (all_confirmed or time.perf_counter() >= self._stop_by):
             try:
                 self._handles.tidy()
-            except DatabaseAway:
-                log.warning("outbox not tidied: the database is away")
+            except Exception:
+                log.exception("outbox not tidied", connection=self._name)  # the next sweep does
             self._link.close()
 
     def _guard(self, do: Callable[..., None], *arguments: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import pika
 import structlog
 from pika.adapters.select_connection import IOLoop
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ShortStringTooLong, UnsupportedAMQPFieldException
 
 from shared.messaging.backoff import BackOff
 from shared.messaging.bus import BrokerAway, Publication, Unroutable
@@ -23,6 +23,10 @@ _HEARTBEAT_SECONDS = 60
 _CONNECT_SECONDS = 10
 _CLOSE_SECONDS = 3.0
 
+# What pika raises of a message that cannot be put into frames; nothing of it was sent then.
+_UNWRITABLE = (ShortStringTooLong, UnsupportedAMQPFieldException, TypeError, ValueError)
+
+REPLY_QUEUE = "amq.rabbitmq.reply-to"
 _DEFAULT_EXCHANGE = ""
 _PERSISTENT = 2
 _TRANSIENT = 1
@@ -108,6 +112,11 @@ class Link(Generic[T]):
         return self._channel is not None and not self.is_opening
 
     @property
+    def is_closing(self) -> bool:
+        """Whether `close` was called."""
+        return self._closing
+
+    @property
     def open_ones(self) -> Iterable[T]:
         """The tokens of what was published and is not confirmed yet."""
         return self._open_ones.values()
@@ -125,7 +134,10 @@ class Link(Generic[T]):
             yield
 
     def publish(self, publication: Publication, token: T | None, reply_to: str | None = None) -> None:
-        """Publish, persistent and mandatory; without a token nobody learns whether it was confirmed."""
+        """Publish, persistent and mandatory; without a token nobody learns whether it was confirmed.
+
+        A message that cannot be written is refused at once.
+        """
         tag = self._tag + 1
         properties = pika.BasicProperties(
             content_type=CONTENT_TYPE,
@@ -135,15 +147,27 @@ class Link(Generic[T]):
             reply_to=reply_to,
             headers=dict(publication.headers) if publication.headers else None,
         )
-        self._channel.basic_publish(
-            publication.exchange, publication.key, publication.body, properties, mandatory=True
-        )
+        try:
+            self._channel.basic_publish(
+                publication.exchange, publication.key, publication.body, properties, mandatory=True
+            )
+        except _UNWRITABLE as error:
+            log.exception("message cannot be written", message_id=publication.message_id)
+            if token is not None:
+                self._user.on_refused(token, BrokerAway(f"the message cannot be written: {error!r}"))
+            return
         self._tag = tag
         if token is not None:
             self._open_ones[tag] = token
 
     def reply(self, to: str, body: bytes) -> None:
-        """Publish answers to whoever asked; they may be lost."""
+        """Publish answers to whoever asked; they may be lost.
+
+        Nothing but the place where a sender listens is written to: the default exchange would lead to any queue.
+        """
+        if not to.startswith(f"{REPLY_QUEUE}."):
+            log.warning("reply to nowhere", to=to)
+            return
         properties = pika.BasicProperties(content_type="application/json", delivery_mode=_TRANSIENT)
         self._channel.basic_publish(_DEFAULT_EXCHANGE, to, body, properties)
         self._tag += 1  # it is confirmed like the others

@@ -9,10 +9,9 @@ import structlog
 
 from shared.messaging import replies
 from shared.messaging.bus import BrokerAway, Publication, Sent
-from shared.messaging.pika_link import Link, link_parameters
+from shared.messaging.pika_link import REPLY_QUEUE, Link, link_parameters
 
 _SENDER = "sender of commands"
-_REPLY_QUEUE = "amq.rabbitmq.reply-to"
 
 log = structlog.get_logger()
 
@@ -93,17 +92,13 @@ class PikaSender:
         with link.joined():
             while self._outgoing:
                 item = self._outgoing.popleft()
-                try:
-                    link.publish(item[0], item, _REPLY_QUEUE)
-                except Exception as error:
-                    log.exception("command cannot be published", message_id=item[0].message_id)
-                    self._fail(item, BrokerAway(f"the message cannot be published: {error!r}"))
+                link.publish(item[0], item, REPLY_QUEUE)
 
     # The link
 
     def on_open(self, channel: Any) -> None:
         """Listen for replies first: a message may only name this channel as the place for them once it does."""
-        channel.basic_consume(_REPLY_QUEUE, self._on_reply, auto_ack=True, callback=self._on_listening)
+        channel.basic_consume(REPLY_QUEUE, self._on_reply, auto_ack=True, callback=self._on_listening)
 
     def _on_listening(self, _: Any) -> None:
         assert self._link

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -127,3 +127,31 @@ def test_a_sleeping_consumer_is_woken_by_another_thread(
         for thread in threads:
             thread.start()
         eventually(lambda: len(handles.ids) == 5)
+
+
+def test_a_message_that_cannot_be_written_hurts_no_other(on_file: OnFile) -> None:
+    sender, unwritable = on_file.sender(), cast(bytes, object())
+    sender.send(command(0)).confirmed.result(20)
+    with on_file.bus._writing:  # until both wait, so that they share a transaction
+        bad = sender.send(replace(command(1), body=unwritable))
+        good = sender.send(command(2))
+    with pytest.raises(BrokerAway, match="cannot be written"):
+        bad.confirmed.result(20)
+    good.confirmed.result(20)
+    assert on_file.depth("accounts.commands") == 2
+
+
+def test_what_waits_at_the_end_is_written(on_file: OnFile) -> None:
+    sender = on_file.sender()
+    sender.send(command(0)).confirmed.result(20)
+    closing = threading.Thread(target=on_file.bus.close)
+    with on_file.bus._writing:
+        sent = sender.send(command(1))
+        closing.start()
+        eventually(lambda: on_file.bus._closed)
+    closing.join(20)
+    sent.confirmed.result(20)
+    with pytest.raises(BrokerAway, match="closed"):
+        sender.send(command(2)).confirmed.result(20)
+    with sqlite3.connect(on_file.address) as other:
+        assert other.execute("select count(*) from message").fetchone() == (4,)

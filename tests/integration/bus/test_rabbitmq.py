@@ -9,7 +9,7 @@ import kombu
 import pytest
 
 from shared.messaging import topology
-from shared.messaging.bus import BrokerAway, Delivery, Processed
+from shared.messaging.bus import BrokerAway, Delivery, Processed, Reply
 from shared.messaging.pika_consumer import PikaConsumer
 from shared.messaging.pika_link import Link
 from shared.messaging.pika_sender import PikaSender
@@ -182,6 +182,25 @@ def test_a_message_that_cannot_be_written_hurts_no_other(on_rabbitmq: OnRabbitMQ
     eventually(sender.is_ready)
     long_key = sender.send(command(1, key="x" * 300))
     fine = sender.send(command(2))
-    with pytest.raises(BrokerAway, match="cannot be published"):
+    with pytest.raises(BrokerAway, match="cannot be written"):
         long_key.confirmed.result(PATIENCE)
     fine.confirmed.result(PATIENCE)
+
+
+def test_a_row_that_cannot_be_written_keeps_no_other_back(on_rabbitmq: OnRabbitMQ) -> None:
+    handles = Recorder("accounts.commands")
+    handles.outbox = {"o1": event(1, key="x" * 300), "o2": event(2)}
+    with running(on_rabbitmq.consumer(handles)):
+        on_rabbitmq.publish(command(1))
+        eventually(lambda: handles.ids == ["c1"])
+        eventually(lambda: "o2" in handles.done)
+    assert "o1" not in handles.done
+
+
+def test_an_answer_goes_nowhere_but_to_a_sender(on_rabbitmq: OnRabbitMQ) -> None:
+    forged = Reply(to="accounts.commands", command_id="c1", content={"kind": "tracked"})
+    handles = Recorder("tracking.commands", process=lambda deliveries: Processed(replies=[forged]))
+    with running(on_rabbitmq.consumer(handles)):
+        on_rabbitmq.publish(command(1))
+        eventually(lambda: handles.ids == ["c1"])
+    assert on_rabbitmq.depth("accounts.commands") == 1
