@@ -22,7 +22,11 @@ from shared.web.problems import answer_with_problems, function_not_granted, not_
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 _OPEN = frozenset({"/livez", "/readyz", "/metrics"})
-_HEADERS = {
+_UNLESS_SET = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+_ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -50,11 +54,12 @@ def bare_app(name: str, *, metrics: Metrics, checks: Mapping[str, Check], larges
 
     @app.after_request
     def end(response: Response) -> Response:
-        for header, value in _HEADERS.items():
-            response.headers.setdefault(header, value)
-        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["X-Request-Id"] = g.get("request_id", "")
+        headers = response.headers
+        for header, value in _UNLESS_SET.items():
+            if header not in headers:
+                headers.add(header, value)
+        headers.extend(_ALWAYS)
+        headers.add("X-Request-Id", g.get("request_id", ""))
         _note(name, metrics, response)
         return response
 
