@@ -4,11 +4,30 @@ import signal
 import threading
 from types import FrameType
 
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
+from waitress.task import ErrorTask
 
 from deploy.compose import Embedded
+from shared.web.problems import Problem
 
 _STOP_SECONDS = 20
+
+
+class Refusal(ErrorTask):  # type: ignore[misc]  # waitress has no types
+    """What the web server refuses before the app sees it, told as a problem like any other."""
+
+    def execute(self) -> None:
+        """Answer, and hang up: what else the client sends may be the rest of what was refused."""
+        error = self.request.error
+        code = error.reason.lower().replace(" ", "_")
+        answer = Problem(status=error.code, code=code, title=f"{error.reason}.", detail=error.body).response()
+        body = answer.get_data()
+        self.status = answer.status
+        self.response_headers.append(("Content-Type", answer.content_type))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
 
 
 class EmbeddedSystem:
@@ -23,6 +42,7 @@ class EmbeddedSystem:
             for name, consumer in self._consumers.items()
         ]
         settings = shape.settings
+        HTTPChannel.error_task_class = Refusal  # there is but one web server in this process
         self._server = create_server(
             shape.gateway_app(),
             host=settings.host,

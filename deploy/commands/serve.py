@@ -1,14 +1,16 @@
 """`cardwork serve NAME`: the web process of the gateway or of a service, under gunicorn."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from deploy.compose import shape_of
 from shared.observability import set_up_logging
 from shared.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 _TIMEOUT_SECONDS = 60
 _GRACE_SECONDS = 20
@@ -42,10 +44,28 @@ class WebProcess(BaseApplication):  # type: ignore[misc]  # gunicorn has no type
         for name, value in chosen.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> "WSGIApplication":
         """Return the app of this worker process."""
         shape = shape_of(self._settings)
-        return shape.gateway_app() if self._name == "gateway" else shape.service_app(self._name)
+        app = shape.gateway_app() if self._name == "gateway" else shape.service_app(self._name)
+        return hanging_up_on_too_much(app)
+
+
+def hanging_up_on_too_much(app: "WSGIApplication") -> "WSGIApplication":
+    """Let gunicorn announce that it closes the connection of a body that was refused for its size.
+
+    It does close it, rather than read all that is still to come; a client that is not told would lose its next request.
+    """
+
+    def respond(environ: Any, start_response: Any) -> Any:
+        def start(status: str, *rest: Any) -> Any:
+            if status.startswith("413"):
+                start_response.__self__.force_close()
+            return start_response(status, *rest)
+
+        return app(environ, start)
+
+    return respond
 
 
 @click.command()

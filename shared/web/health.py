@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import orjson
 from flask import Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from shared.observability import Metrics
 
@@ -33,10 +33,17 @@ def add_health(app: Flask, metrics: Metrics, checks: Mapping[str, Check]) -> Non
         return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
 
+class _Quietly(WSGIRequestHandler):
+    """Probes come every few seconds, and are not worth a line in the log."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""
+
+
 def serve_health(host: str, port: int, metrics: Metrics, checks: Mapping[str, Check]) -> BaseWSGIServer:
     """Serve the three endpoints of a worker, which has no other HTTP, from a thread of their own."""
     app = Flask("health", static_folder=None)
     add_health(app, metrics, checks)
-    server = make_server(host, port, app, threaded=True)
+    server = make_server(host, port, app, threaded=True, request_handler=_Quietly)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server
