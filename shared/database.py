@@ -3,6 +3,7 @@
 `given_rows` hands many rows to one statement. It is what makes a batch cost three statements and not three for each message.
 """
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -18,7 +19,20 @@ from sqlalchemy.engine import make_url
 
 from shared.errors import Unavailable
 
-_LOST_RACES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
+# Serialization failure, deadlock, lock not available, statement timeout.
+_LOST_RACES = {"40001", "40P01", "55P03", "57014"}
+# Connection lost, read-only as a standby is, no memory, disk or connections left, shutting down, I/O error.
+_AWAY = ("08", "25006", "53", "57P", "58")
+_SQLITE_AWAY = {
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
 
 
 class Database:
@@ -100,9 +114,12 @@ def _translated() -> Iterator[None]:
 
 
 def _is_away(error: sa.exc.DBAPIError) -> bool:
+    """Return whether no statement at all would succeed right now; one that is wrong in itself is a defect."""
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_AWAY
     state = getattr(error.orig, "sqlstate", None)
-    lost = isinstance(error, sa.exc.OperationalError) and state is None and "locked" not in str(error.orig)
-    return lost or str(state or "").startswith(("08", "57P"))
+    unanswered = isinstance(error, sa.exc.OperationalError) and state is None
+    return unanswered or str(state or "").startswith(_AWAY)
 
 
 def sqlite_url(file: Path) -> str:
