@@ -1,0 +1,235 @@
+"""Whatever the order, the repetition and the batching of what tracking hears, a request ends in the same state."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deploy.keys import make_keys
+from services.tracking.model import request, step
+from services.tracking.rules import spoken
+from services.tracking.service import service
+from shared.actor import Verifier
+from shared.clock import utc_now
+from shared.contracts.accounts import CancelAccount, CancelReason
+from shared.contracts.base import Message
+from shared.contracts.outcomes import (
+    CommandAccepted,
+    CommandCompleted,
+    CommandFailed,
+    CommandRejected,
+    RequestStatus,
+    status_of,
+)
+from shared.contracts.types import Channel
+from shared.database import Database as ServiceDatabase
+from shared.database import sqlite_url
+from shared.ids import new_id
+from shared.messaging.bus import Delivery
+from shared.messaging.dispatch import Dispatcher
+from shared.messaging.envelope import Envelope, encode
+from shared.migrations import upgrade
+from shared.observability import Metrics
+from shared.settings import Settings
+from shared.testing.databases import Database
+
+_BEGUN = datetime(2025, 3, 1, 12, tzinfo=UTC)
+_SCOPE = ("100000000000000", "200000000000000", "300000000000000")
+
+# The ways that a command may go, by the outcomes that its owner sends, in their order.
+_WAYS = (
+    (),
+    ("completed",),
+    ("rejected",),
+    ("failed",),
+    ("failed", "completed"),  # an operator drove the dead letter again
+    ("failed", "rejected"),
+    ("processing", "completed"),
+    ("scheduled", "processing", "completed"),
+    ("awaiting_approval", "scheduled", "rejected"),
+    ("scheduled", "failed", "completed"),
+)
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened to one command: the message that asked for it, and what its owner said of it."""
+
+    command: Envelope
+    outcomes: tuple[Envelope, ...]
+
+    @property
+    def messages(self) -> tuple[Envelope, ...]:
+        return (self.command, *self.outcomes)
+
+    @property
+    def end(self) -> Envelope:
+        """The message that decides where the request stands."""
+        return max(self.messages, key=lambda envelope: _status(envelope).rank)
+
+
+def _status(envelope: Envelope) -> RequestStatus:
+    assert isinstance(envelope.data, Message)
+    return RequestStatus.RECEIVED if isinstance(envelope.data, CancelAccount) else status_of(envelope.data)
+
+
+def _outcome(status: str, command: Envelope, place: int) -> Envelope:
+    about = {"command_id": command.id, "command": "accounts.cancel-account"}
+    message: Message
+    match status:
+        case "completed":
+            message = CommandCompleted(**about, result={"place": place})
+        case "rejected":
+            message = CommandRejected(**about, code="account_cancelled", message="It is.", field="account_id")
+        case "failed":
+            message = CommandFailed(**about, code="internal_error", message="A fault.")
+        case _:
+            message = CommandAccepted(**about, status=RequestStatus(status))
+    when = command.time + timedelta(seconds=place)
+    return replace(command.causes(message, source="accounts", time=when), subject=None)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    """One command with its outcomes, never two alike."""
+    id_ = str(uuid.uuid4())
+    command = Envelope(
+        id=id_,
+        key=CancelAccount.contract.key,
+        source="gateway",
+        time=_BEGUN + timedelta(seconds=draw(st.integers(0, 1000))),
+        data=CancelAccount(account_id=new_id("acc"), reason=CancelReason.FRAUD),
+        correlation_id=id_,
+        actor=draw(st.sampled_from(["pa.one", "pa.two"])),
+        channel=Channel.API,
+        scope=_SCOPE,
+        fingerprint=id_.replace("-", "") * 2,
+    )
+    way = draw(st.sampled_from(_WAYS))
+    return History(command, tuple(_outcome(status, command, n) for n, status in enumerate(way, 1)))
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How the messages of a few histories come: in batches, in any order, each at least once."""
+
+    histories: Sequence[History]
+    batches: Sequence[Sequence[Envelope]]
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> Arrival:
+    told = draw(st.lists(histories(), min_size=1, max_size=3))
+    messages = [envelope for history in told for envelope in history.messages]
+    again = draw(st.lists(st.sampled_from(messages), max_size=len(messages)))
+    line = draw(st.permutations(messages + again))
+    cuts = sorted(draw(st.sets(st.integers(1, len(line)), max_size=len(line))))
+    batches = [line[start:end] for start, end in zip([0, *cuts], [*cuts, len(line)], strict=True)]
+    return Arrival(told, [batch for batch in batches if batch])
+
+
+class TrackingByItself:
+    """The tracking service's dispatcher on a database, without a broker."""
+
+    def __init__(self, url: str) -> None:
+        upgrade(service, url)
+        self.database = ServiceDatabase(url)
+        self._dispatcher = Dispatcher(
+            service,
+            self.database,
+            settings=Settings(),
+            verifier=Verifier(make_keys()["assertion_public_key"], service.name),
+            clock=utc_now,
+            metrics=Metrics(),
+        )
+
+    def hear(self, batch: Sequence[Envelope]) -> dict[str, str]:
+        """Handle a batch and return the tracking numbers with which its commands were answered."""
+        deliveries = [
+            Delivery(
+                queue="tracking.commands" if isinstance(envelope.data, CancelAccount) else "tracking.events",
+                body=encode(envelope),
+                tag=tag,
+                message_id=envelope.id,
+                reply_to="a-gateway",
+            )
+            for tag, envelope in enumerate(batch)
+        ]
+        processed = self._dispatcher.process(deliveries)
+        assert not processed.publications, "a dead letter"
+        answered: dict[str, str] = {}
+        for reply in processed.replies:
+            number = reply.content["tracking_number"]
+            assert answered.setdefault(reply.command_id, number) == number
+        return answered
+
+    def row(self, command_id: str) -> sa.Row[tuple[object, ...]]:
+        with self.database.read() as session:
+            return session.execute(sa.select(request).where(request.c.command_id == command_id)).one()
+
+    def steps(self, command_id: str) -> list[tuple[str, str]]:
+        mine = sa.select(step.c.message_id, step.c.status).where(step.c.command_id == command_id)
+        with self.database.read() as session:
+            return [(row.message_id, row.status) for row in session.execute(mine)]
+
+
+def _check(tracking: TrackingByItself, arrival: Arrival) -> None:
+    numbers: dict[str, str] = {}
+    for batch in arrival.batches:
+        for command_id, number in tracking.hear(batch).items():
+            assert numbers.setdefault(command_id, number) == number, "a request got two tracking numbers"
+    for history in arrival.histories:
+        _check_end(tracking, history, numbers[history.command.id])
+
+
+def _check_end(tracking: TrackingByItself, history: History, number: str) -> None:
+    command, end = history.command, history.end
+    row = tracking.row(command.id)
+    status, said = _status(end), end.data
+    assert spoken(row.tracking_number) == number
+    assert (row.status, row.rank) == (status, status.rank)
+    assert (row.code, row.message) == (getattr(said, "code", None), getattr(said, "message", None))
+    assert row.field == getattr(said, "field", None)
+    assert (row.result is not None) == (getattr(said, "result", None) is not None)
+    assert row.finished_at == (end.time if status.is_settled else None)
+    # All that only the command knows, whenever it came.
+    assert (row.type, row.actor, row.received_at) == ("accounts.cancel-account", command.actor, command.time)
+    assert row.due_at == command.time + (CancelAccount.contract.service_time or timedelta())
+    assert (row.master, row.intermediate, row.basic) == _SCOPE
+    assert row.account_id in row.payload
+    assert row.fingerprint == command.fingerprint
+    expected = [(envelope.id, str(_status(envelope))) for envelope in history.messages]
+    assert sorted(tracking.steps(command.id)) == sorted(expected)
+
+
+@pytest.fixture(scope="module")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingByItself]:
+    tracking = TrackingByItself(sqlite_url(tmp_path_factory.mktemp("any-order") / "tracking.sqlite"))
+    yield tracking
+    tracking.database.close()
+
+
+@given(arrival=arrivals())
+@settings(max_examples=150, deadline=None)
+def test_any_order_ends_in_the_same_state_on_sqlite(on_sqlite: TrackingByItself, arrival: Arrival) -> None:
+    _check(on_sqlite, arrival)
+
+
+@given(arrival=arrivals())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_order_ends_in_the_same_state_on_postgresql(
+    on_postgresql: TrackingByItself, arrival: Arrival
+) -> None:
+    _check(on_postgresql, arrival)
+
+
+@pytest.fixture
+def on_postgresql(database: Database) -> Iterator[TrackingByItself]:
+    tracking = TrackingByItself(database.url)
+    yield tracking
+    tracking.database.close()
