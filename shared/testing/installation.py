@@ -134,7 +134,9 @@ class Installation(ABC):
         dead = [p.last_words() for p in self.processes.values() if not p.is_running()]
         if dead:
             raise AssertionError("\n".join(dead))
-        return all(httpx.get(url, trust_env=False, timeout=5).status_code == 200 for url in self._health_urls())
+        return all(
+            httpx.get(url, trust_env=False, timeout=5).status_code == 200 for url in self._health_urls()
+        )
 
     def _health_urls(self) -> list[str]:
         return [f"{self.url}/readyz"]
@@ -176,7 +178,9 @@ class DistributedInstallation(Installation):
             "CARDWORK_BROKER_MANAGEMENT_URL": broker.management_url,
         }
         self._ports = {name: free_port() for name in ("identity", "accounts", "tracking")}
-        self.environment |= {f"CARDWORK_{n.upper()}_URL": f"http://127.0.0.1:{p}" for n, p in self._ports.items()}
+        self.environment |= {
+            f"CARDWORK_{n.upper()}_URL": f"http://127.0.0.1:{p}" for n, p in self._ports.items()
+        }
         self._workers: dict[str, int] = {}
         for name, port in self._ports.items():
             self._add(name, ["serve", name], CARDWORK_PORT=port)

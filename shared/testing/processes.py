@@ -18,7 +18,9 @@ def cardwork(*words: str, environment: Mapping[str, str]) -> str:
         [_program(), *words], env=_environment(environment), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise AssertionError(f"cardwork {' '.join(words)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        raise AssertionError(
+            f"cardwork {' '.join(words)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        )
     return done.stdout
 
 
