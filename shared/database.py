@@ -19,8 +19,10 @@ from sqlalchemy.engine import make_url
 
 from shared.errors import Unavailable
 
-# Serialization failure, deadlock, lock not available, statement timeout.
-_LOST_RACES = {"40001", "40P01", "55P03", "57014"}
+# Serialization failure, deadlock, lock not available, statement timeout, and a unique value that another was quicker to
+# take: whoever tries again sees it taken, or draws another.
+_LOST_RACES = {"40001", "40P01", "55P03", "57014", "23505"}
+_SQLITE_LOST_RACES = ("database is locked", "UNIQUE constraint failed")
 # Connection lost, read-only as a standby is, no memory, disk or connections left, shutting down, I/O error.
 _AWAY = ("08", "25006", "53", "57P", "58")
 _SQLITE_AWAY = {
@@ -106,11 +108,18 @@ def _translated() -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         if error.connection_invalidated or _is_away(error):
             raise DatabaseAway("the database is away") from error
-        if getattr(error.orig, "sqlstate", None) in _LOST_RACES or "database is locked" in str(error.orig):
+        if _is_lost_race(error):
             raise Unavailable("another transaction holds what this one needs") from error
         raise
     except sa.exc.TimeoutError as error:
         raise DatabaseAway("no connection to the database came free") from error
+
+
+def _is_lost_race(error: sa.exc.DBAPIError) -> bool:
+    words = str(error.orig)
+    return getattr(error.orig, "sqlstate", None) in _LOST_RACES or any(
+        text in words for text in _SQLITE_LOST_RACES
+    )
 
 
 def _is_away(error: sa.exc.DBAPIError) -> bool:
