@@ -142,6 +142,8 @@ class LocalBus:
         self._start_writing()
         self._changes.append(change)
         self._written.ring()
+        if self._closed:
+            self._commit_waiting()  # nobody else may do it any more; it says at least that it cannot be done
 
     def exchange(
         self, publications: Sequence[Publication], done: Sequence[Delivery] = ()
@@ -221,12 +223,17 @@ class LocalBus:
                     self._writing_thread.start()
 
     def _write(self) -> None:
-        while not self._closed:
+        closing = False
+        while not closing:
             self._written.wait(_LONGEST_SLEEP_SECONDS)
             self._written.hush()
-            with self._writing:
-                finished = self._commit() if self._changes else []
-            _tell(finished)
+            closing = self._closed  # asked first, so that what came in before is written once more
+            self._commit_waiting()
+
+    def _commit_waiting(self) -> None:
+        with self._writing:
+            finished = self._commit() if self._changes else []
+        _tell(finished)
 
     # Taking
 
@@ -329,12 +336,10 @@ class LocalBus:
         if self._writing_thread:
             self._writing_thread.join()
         with self._writing, self._taking:
-            finished = self._commit() if self._changes else []
             self._writer.close()
             if self._owner:
                 self._owner.close()
                 self._owner = None
-        _tell(finished)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

@@ -43,11 +43,11 @@ def test_what_another_process_puts_in_is_found(on_file: OnFile) -> None:
 
 
 def test_an_id_is_never_used_twice(on_file: OnFile) -> None:
-    handles = Recorder("accounts.commands", batch=1)
+    handles = Recorder("notices.events", batch=1)
     with running(on_file.consumer(handles)):
         for number in range(5):
-            on_file.publish(command(number))
-            eventually(lambda: on_file.depth("accounts.commands") == 0)
+            on_file.publish(event(number))
+            eventually(lambda: on_file.depth("notices.events") == 0)
     tags = [delivery.tag for batch in handles.batches for delivery in batch]
     assert tags == sorted(set(tags))
     assert len(tags) == 5
@@ -119,10 +119,15 @@ def test_a_sleeping_consumer_is_woken_by_another_thread(
     handles = Recorder("accounts.commands")
     consumer = on_file.consumer(handles)
     with running(consumer):
-        eventually(lambda: handles.calls[-1] == "tidy")
         # Only the bell can wake it now: the next sweep and the next jobs are far away.
-        monkeypatch.setattr(consumer, "_until_due", lambda: 3600.0)
-        eventually(lambda: handles.calls.count("tidy") > 1 or handles.calls[-1] == "tidy")
+        asked: list[float] = []
+
+        def until_due() -> float:
+            asked.append(3600.0)
+            return 3600.0
+
+        monkeypatch.setattr(consumer, "_until_due", until_due)
+        eventually(lambda: asked and handles.calls[-1] == "tidy", describe="the consumer sleeps")
         threads = [threading.Thread(target=on_file.publish, args=(command(n),)) for n in range(5)]
         for thread in threads:
             thread.start()
@@ -141,7 +146,7 @@ def test_a_message_that_cannot_be_written_hurts_no_other(on_file: OnFile) -> Non
     assert on_file.depth("accounts.commands") == 2
 
 
-def test_what_waits_at_the_end_is_written(on_file: OnFile) -> None:
+def test_what_waits_at_the_end_is_written(on_file: OnFile, monkeypatch: pytest.MonkeyPatch) -> None:
     sender = on_file.sender()
     sender.send(command(0)).confirmed.result(20)
     closing = threading.Thread(target=on_file.bus.close)
@@ -153,5 +158,8 @@ def test_what_waits_at_the_end_is_written(on_file: OnFile) -> None:
     sent.confirmed.result(20)
     with pytest.raises(BrokerAway, match="closed"):
         sender.send(command(2)).confirmed.result(20)
+    monkeypatch.setattr(on_file.bus, "_start_writing", lambda: None)  # it had begun before the end
+    with pytest.raises(BrokerAway, match="closed"):
+        sender.send(command(3)).confirmed.result(20)
     with sqlite3.connect(on_file.address) as other:
         assert other.execute("select count(*) from message").fetchone() == (4,)

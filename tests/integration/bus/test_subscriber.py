@@ -145,6 +145,7 @@ def test_it_hears_no_more_what_it_did_not_ask_for_again(server: OnRabbitMQ) -> N
         server.publish(cancelled(1))
         eventually(lambda: server.depth(names.UNROUTED) or server.depth("notices.events") == 2)
     assert ledger.entries == []
+    server.publish(cancelled(2))
     assert server.depth(QUEUE) == 0
 
 
