@@ -21,6 +21,7 @@ from shared.contracts.types import Items, Note, Number, Scoped, Sensitive, Text
 T = TypeVar("T")
 
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*\Z")
+_UNKNOWN = Sensitive()
 _PLAIN: dict[type, type[fields.Field[Any]]] = {
     str: fields.String,
     int: fields.Integer,
@@ -80,9 +81,17 @@ def scopes_of(cls: type[Message]) -> Mapping[str, Scoped]:
 
 
 def masked(cls: type[Message], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``data`` with every sensitive field masked."""
-    masks = masks_of(cls)
-    return {name: _mask(value, masks[name]) if name in masks else value for name, value in data.items()}
+    """Return ``data`` with every sensitive field masked, and every one that is unknown: it may be a newer writer's."""
+    masks, plain = masks_of(cls), _plain_names(cls)
+    return {
+        name: value if name in plain else _mask(value, masks.get(name, _UNKNOWN))
+        for name, value in data.items()
+    }
+
+
+@_once_per_class
+def _plain_names(cls: type[Any]) -> frozenset[str]:
+    return frozenset(member.name for member in dataclasses.fields(cls)) - masks_of(cls).keys()
 
 
 def _mask(value: Any, rule: Sensitive) -> Any:

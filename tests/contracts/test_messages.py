@@ -114,9 +114,9 @@ def test_we_read_what_the_official_sdk_writes() -> None:
 
 @SOME_TRIES
 @given(card=st.from_regex(r"[0-9]{12,19}", fullmatch=True), secret=st.text(min_size=1))
-def test_masking_hides_what_is_sensitive_and_nothing_else(card: str, secret: str) -> None:
+def test_masking_hides_what_is_sensitive_or_unknown_and_nothing_else(card: str, secret: str) -> None:
     shown = masked(Secretive, {"card": card, "secret": secret, "plain": "Moreau", "unknown": 1})
-    assert shown == {"card": f"••••{card[-4:]}", "secret": "••••", "plain": "Moreau", "unknown": 1}
+    assert shown == {"card": f"••••{card[-4:]}", "secret": "••••", "plain": "Moreau", "unknown": "••••"}
 
 
 def test_masking_leaves_nothing_of_many_values_but_what_may_be_seen() -> None:
