@@ -150,6 +150,7 @@ class Verdict:
         """
         commands = {one.command_id: one for one in load.accepted}
         assert len(commands) == len(load.accepted), "two commands have one id"
+        self._installation.wait_until_ready()
         self._wait_until_settled(list(commands))
         self._wait_until_nothing_is_owed()
         self._check_tracking(commands)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import orjson
-import pytest
 import sqlalchemy as sa
 
 from shared.contracts import names
@@ -20,24 +19,32 @@ from tests.integration.faults.figures import figure
 from tests.integration.faults.load import PA, Load
 from tests.integration.faults.publishing import put
 
+_QUEUE = {service: names.commands_queue(service) for service in ("accounts", "tracking")}
+_DEAD = {service: names.dead_queue(queue) for service, queue in _QUEUE.items()}
 _SECRET = "374245455400126"
+_NOBODY = f"acc_{'0' * 26}"
 _CANCEL = "io.cardwork.accounts.cancel-account.v1"
 
 
 def _event(**attributes: object) -> bytes:
+    id_ = new_message_id()
     given: dict[str, object] = {
         "specversion": "1.0",
-        "id": new_message_id(),
+        "id": id_,
         "source": "/gateway",
         "type": _CANCEL,
         "time": "2025-01-01T00:00:00Z",
-        "correlationid": new_message_id(),
+        "correlationid": id_,
         "data": {},
     }
     return orjson.dumps({name: value for name, value in (given | attributes).items() if value is not None})
 
 
-# What each dead letter must be explained by, and its bytes.
+def _shown(**payload: str) -> str:
+    return orjson.dumps(payload).decode()
+
+
+# What each dead letter must be explained by, and its bytes. Of the last, only the owner of the command is the judge.
 _UNREADABLE = {
     "not JSON": b"\xff\xfe not ours",
     "unexpected character": b"\x00\x01\x02",
@@ -46,59 +53,69 @@ _UNREADABLE = {
     "is not a type of Cardwork's": _event(type="com.example.something"),
     "no-such-thing": _event(type="io.cardwork.accounts.no-such-thing.v1"),
     "has no time zone": _event(time="2025-01-01T00:00:00", data={"card_number": _SECRET}),
-    "reason": _event(data={"account_id": f"acc_{'0' * 26}", "card_number": _SECRET}),
+    "reason": _event(data={"account_id": _NOBODY, "card_number": _SECRET}),
 }
 
 
-def worker_of(installation: Installation, service: str) -> str:
-    return f"{service}-worker" if isinstance(installation, DistributedInstallation) else "run"
-
-
-@pytest.mark.parametrize("service", ["accounts", "tracking"])
-def test_what_nobody_can_read_is_kept_counted_and_shown(either: Installation, service: str) -> None:
+def test_what_nobody_can_read_is_kept_counted_and_shown(either: Installation) -> None:
     verdict, before = Verdict(either), dead_letters(either)
-    queue, worker = names.commands_queue(service), worker_of(either, service)
-    dead = names.dead_queue(queue)
-    # Tracking stores what any command holds, so that only the owner judges its fields.
-    unreadable = {why: body for why, body in _UNREADABLE.items() if (service, why) != ("tracking", "reason")}
-    counted = figure(either, worker, "cardwork_dead_letters_total", queue=queue)
+    counted = {service: count_of(either, service) for service in ("accounts", "tracking")}
     with Load(either, accounts=6, clients=2) as load:
         load.wait_for(10)
-        ids = put(either, queue, list(unreadable.values()))
+        ids = {service: put(either, queue, list(_UNREADABLE.values())) for service, queue in _QUEUE.items()}
+        died = {_DEAD["accounts"]: len(_UNREADABLE), _DEAD["tracking"]: len(_UNREADABLE) - 1}
         eventually(
-            lambda: dead_letters(either)[dead] == before[dead] + len(ids), describe="all are dead letters"
+            lambda: all(dead_letters(either)[queue] == before[queue] + n for queue, n in died.items()),
+            describe="all are dead letters",
         )
         load.wait_for(10)
-    # What can be told to be a command is known to have failed.
-    failed = int("reason" in unreadable)
-    verdict.find_nothing_lost_or_doubled(load, dead={dead: len(ids)}, others=failed)
-    assert figure(either, worker, "cardwork_dead_letters_total", queue=queue) == counted + len(ids)
+    # What can be told to be a command is known to have failed. What no contract describes is not kept in clear.
+    verdict.find_nothing_lost_or_doubled(load, dead=died, others=1)
+    for service, before_that in counted.items():
+        assert count_of(either, service) == before_that + died[_DEAD[service]]
+    (failed,) = tracked(either, [orjson.loads(_UNREADABLE["reason"])["id"]]).values()
+    assert (failed.status, failed.payload) == ("failed", _shown(account_id=_NOBODY, card_number="••••"))
+    check_what_is_shown(either, ids["accounts"])
+    check_that_none_is_lost_on_the_way_back(either)
+    cardwork("dead", "drop", "--yes", "--all", _QUEUE["tracking"], environment=either.environment)
+    assert not any(dead_letters(either)[queue] for queue in died)
 
-    listed = cardwork("dead", "list", queue, environment=either.environment)
-    for id_, why in zip(ids, unreadable, strict=True):
+
+def count_of(installation: Installation, service: str) -> float:
+    worker = f"{service}-worker" if isinstance(installation, DistributedInstallation) else "run"
+    return figure(installation, worker, "cardwork_dead_letters_total", queue=_QUEUE[service])
+
+
+def check_what_is_shown(installation: Installation, ids: list[str]) -> None:
+    """Each with its reason, and nothing of what it holds but what a contract knows and does not hide."""
+    listed = cardwork("dead", "list", _QUEUE["accounts"], environment=installation.environment)
+    for id_, why in zip(ids, _UNREADABLE, strict=True):
         line = next(line for line in listed.splitlines() if line.startswith(id_))
         assert why in line
-    shown = cardwork("dead", "show", queue, ids[-1], environment=either.environment)
-    letter, (why, body) = json.loads(shown), list(unreadable.items())[-1]
+    shown = cardwork("dead", "show", _QUEUE["accounts"], ids[-1], environment=installation.environment)
+    letter, (why, body) = json.loads(shown), list(_UNREADABLE.items())[-1]
     assert (letter["id"], letter["bytes"]) == (ids[-1], len(body))
     assert why in letter["why"]
-    for told in (listed, shown, either.processes[worker].said()):
+    for told in (listed, shown, *(process.said() for process in installation.processes.values())):
         assert _SECRET not in told
-    assert f"{before[dead] + len(ids)}  {dead}" in cardwork("dead", "list", environment=either.environment)
 
-    # Sent back they are no better: they die again, and none is lost on the way.
-    said = cardwork("dead", "requeue", "--all", queue, environment=either.environment)
-    again = before[dead] + len(ids)
-    assert said.strip() == f"sent back: {again}"
+
+def check_that_none_is_lost_on_the_way_back(installation: Installation) -> None:
+    """Sent back they are no better, and die again."""
+    counted, lying = count_of(installation, "accounts"), dead_letters(installation)[_DEAD["accounts"]]
+    said = cardwork("dead", "requeue", "--all", _QUEUE["accounts"], environment=installation.environment)
+    assert said.strip() == f"sent back: {lying}"
     eventually(
         lambda: (
-            figure(either, worker, "cardwork_dead_letters_total", queue=queue) >= counted + len(ids) + again
-            and dead_letters(either)[dead] == again
+            count_of(installation, "accounts") >= counted + lying
+            and dead_letters(installation)[_DEAD["accounts"]] == lying
         ),
         describe="they have died again",
     )
-    cardwork("dead", "drop", "--yes", "--all", queue, environment=either.environment)
-    assert not dead_letters(either)[dead]
+    said = cardwork(
+        "dead", "drop", "--yes", "--all", _QUEUE["accounts"], environment=installation.environment
+    )
+    assert said.strip() == f"dropped: {lying}"
 
 
 @contextmanager

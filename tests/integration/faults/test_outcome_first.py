@@ -42,8 +42,8 @@ def test_outcomes_overtake_their_commands_over_rabbitmq(many: DistributedInstall
     verdict, worker = Verdict(many), many.processes["tracking-worker"]
     worker.stop()
     with requests_withheld(many.environment["CARDWORK_BROKER_URL"]):
-        with Load(many, accounts=16, clients=16) as load:
-            load.wait_for(32)
+        with Load(many, accounts=10, clients=10) as load:
+            load.wait_for(10)
         worker.start()
         stubs = wait_for_stubs(many, load)
     check_that_stubs_are_filled(verdict, load, stubs, many)
@@ -59,8 +59,8 @@ def test_outcomes_overtake_their_commands_within_one_process(
     one.processes["run"] = AlteredProcess(usual, f"hold-requests-back:{held_back}")
     one.processes["run"].start()
     one.wait_until_ready()
-    with Load(one, accounts=16, clients=16) as load:
-        load.wait_for(32)
+    with Load(one, accounts=10, clients=10) as load:
+        load.wait_for(10)
     stubs = wait_for_stubs(one, load)
     held_back.unlink()
     check_that_stubs_are_filled(verdict, load, stubs, one)
