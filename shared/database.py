@@ -51,7 +51,7 @@ class Database:
                 parsed,
                 pool_size=pool_size,
                 max_overflow=pool_size,
-                pool_pre_ping=False,
+                pool_pre_ping=True,
                 pool_timeout=5,
                 hide_parameters=True,
                 connect_args={"connect_timeout": 5, "options": "-c statement_timeout=20000 -c timezone=utc"},

@@ -109,8 +109,9 @@ def _record_steps(
     commands: Sequence[Envelope], outcomes: Sequence[tuple[Envelope, Message]], tx: Transaction
 ) -> None:
     steps: dict[str, tuple[Any, ...]] = {}
-    for envelope in commands:
-        steps[envelope.id] = (envelope.id, envelope.id, envelope.time, "received", envelope.actor, None, None)
+    for envelope in commands:  # one that came twice was received when it first came
+        received = (envelope.id, envelope.id, envelope.time, "received", envelope.actor, None, None)
+        steps.setdefault(envelope.id, received)
     for envelope, outcome in outcomes:
         why = getattr(outcome, "code", None), getattr(outcome, "message", None)
         status = status_of(outcome).value
