@@ -33,6 +33,7 @@ def test_killed_after_the_commit(one: EmbeddedInstallation, moment: str) -> None
             dying = one.processes["run"] = AlteredProcess(usual, f"{moment}:{nth}")
             dying.start()
             dying.wait_until_dead()
+        one.processes["run"] = usual
         usual.start()
         load.wait_for(20)
     verdict.find_nothing_lost_or_doubled(load)
