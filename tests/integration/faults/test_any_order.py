@@ -58,14 +58,21 @@ _WAYS = (
 
 @dataclass(frozen=True)
 class History:
-    """What happened to one command: the message that asked for it, and what its owner said of it."""
+    """What happened to one command: the messages that asked for it, and what its owner said of it.
 
-    command: Envelope
+    A client that repeats a command under its key makes a message of another time, under the same id.
+    """
+
+    commands: tuple[Envelope, ...]
     outcomes: tuple[Envelope, ...]
 
     @property
+    def id(self) -> str:
+        return self.commands[0].id
+
+    @property
     def messages(self) -> tuple[Envelope, ...]:
-        return (self.command, *self.outcomes)
+        return (*self.commands, *self.outcomes)
 
     @property
     def end(self) -> Envelope:
@@ -111,7 +118,10 @@ def histories(draw: st.DrawFn) -> History:
         fingerprint=id_.replace("-", "") * 2,
     )
     way = draw(st.sampled_from(_WAYS))
-    return History(command, tuple(_outcome(status, command, n) for n, status in enumerate(way, 1)))
+    asked = [
+        replace(command, time=command.time + timedelta(seconds=n)) for n in range(draw(st.integers(1, 3)))
+    ]
+    return History(tuple(asked), tuple(_outcome(status, command, n) for n, status in enumerate(way, 1)))
 
 
 @dataclass(frozen=True)
@@ -172,10 +182,10 @@ class TrackingByItself:
         with self.database.read() as session:
             return session.execute(sa.select(request).where(request.c.command_id == command_id)).one()
 
-    def steps(self, command_id: str) -> list[tuple[str, str]]:
-        mine = sa.select(step.c.message_id, step.c.status).where(step.c.command_id == command_id)
+    def steps(self, command_id: str) -> list[tuple[str, str, datetime]]:
+        mine = sa.select(step.c.message_id, step.c.status, step.c.at).where(step.c.command_id == command_id)
         with self.database.read() as session:
-            return [(row.message_id, row.status) for row in session.execute(mine)]
+            return [(row.message_id, row.status, row.at) for row in session.execute(mine)]
 
 
 def _check(tracking: TrackingByItself, arrival: Arrival) -> None:
@@ -183,12 +193,15 @@ def _check(tracking: TrackingByItself, arrival: Arrival) -> None:
     for batch in arrival.batches:
         for command_id, number in tracking.hear(batch).items():
             assert numbers.setdefault(command_id, number) == number, "a request got two tracking numbers"
+    came = [envelope for batch in arrival.batches for envelope in batch]
     for history in arrival.histories:
-        _check_end(tracking, history, numbers[history.command.id])
+        command = next(envelope for envelope in came if envelope in history.commands)
+        _check_end(tracking, history, command, numbers[history.id])
 
 
-def _check_end(tracking: TrackingByItself, history: History, number: str) -> None:
-    command, end = history.command, history.end
+def _check_end(tracking: TrackingByItself, history: History, command: Envelope, number: str) -> None:
+    """Fail unless the request stands where the furthest outcome took it, asked for by ``command``, the first to come."""
+    end = history.end
     row = tracking.row(command.id)
     status, said = _status(end), end.data
     assert spoken(row.tracking_number) == number
@@ -203,7 +216,7 @@ def _check_end(tracking: TrackingByItself, history: History, number: str) -> Non
     assert (row.master, row.intermediate, row.basic) == _SCOPE
     assert row.account_id in row.payload
     assert row.fingerprint == command.fingerprint
-    expected = [(envelope.id, str(_status(envelope))) for envelope in history.messages]
+    expected = [(each.id, str(_status(each)), each.time) for each in (command, *history.outcomes)]
     assert sorted(tracking.steps(command.id)) == sorted(expected)
 
 
