@@ -176,7 +176,7 @@ def test_a_killed_process_gives_back_what_it_took(broker: Broker) -> None:
     handles = Recorder("accounts.commands")
     with running(broker.consumer(handles)):
         eventually(lambda: len(handles.ids) == 5)
-    assert handles.ids == [f"c{number}" for number in range(5)]
+    assert set(handles.ids) == {f"c{number}" for number in range(5)}
     assert broker.depth("accounts.commands") == 0
 
 
@@ -204,7 +204,7 @@ def test_nothing_is_acknowledged_while_handling_fails(broker: Broker, trouble: E
         broker.publish(command(1), command(2))
         eventually(lambda: len(handles.ids) == 2)
         eventually(consumer.is_ready)
-    assert handles.ids == ["c1", "c2"]
+    assert set(handles.ids) == {"c1", "c2"}, "RabbitMQ may deliver again in another order"
     assert handles.calls.count("sweep") >= 2, "it looks whether the database is back before it takes more"
     assert broker.depth("accounts.commands") == 0
 
