@@ -12,13 +12,15 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 import docker
 import psutil
 import pytest
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound
+from docker.models.containers import Container as EngineContainer
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
@@ -32,7 +34,8 @@ _PORTS = range(20_000, 32_000)
 
 _PATIENCE = 90.0  # seconds for a server to come up on a busy machine
 
-_OWNER_LABEL = "io.cardwork.test.owner"
+_CLOCK_ADJUSTED = 5.0  # seconds
+OWNER_LABEL = "io.cardwork.test.owner"
 
 
 class NoServerError(Exception):
@@ -101,7 +104,7 @@ class Container:
         # We remove what a killed run left behind ourselves (`remove_orphans`); the reaper is one more image to fetch.
         testcontainers_config.ryuk_disabled = True
         self._container = DockerContainer(image, env=dict(environment)).with_kwargs(
-            labels={_OWNER_LABEL: _owner()}
+            labels={OWNER_LABEL: this_process()}
         )
         if command:
             self._container.with_command(list(command))
@@ -161,15 +164,25 @@ def remove_orphans() -> None:
     """Remove containers of earlier test runs on this machine that were killed before they could clean up."""
     client = docker.from_env()
     try:
-        for container in client.containers.list(all=True, filters={"label": _OWNER_LABEL}):
-            if _is_orphan(container.labels[_OWNER_LABEL]):
-                container.remove(force=True, v=True)
+        labelled = client.containers.list(all=True, filters={"label": OWNER_LABEL}, ignore_removed=True)
+        for container in labelled:
+            if _is_orphan(container.labels[OWNER_LABEL]):
+                _remove(container)
     finally:
         client.close()
 
 
-def _owner() -> str:
-    """Name this process, told apart from another machine's and from a later process of the same number."""
+def _remove(container: EngineContainer) -> None:
+    """Remove a container that another process of this run may be removing too."""
+    try:
+        container.remove(force=True, v=True)
+    except APIError as refused:
+        if refused.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+            raise
+
+
+def this_process() -> str:
+    """Name this process as the owner of containers, told apart from another machine's and from a later process of the same number."""
     process = psutil.Process()
     return f"{socket.gethostname()}/{process.pid}/{int(process.create_time())}"
 
@@ -179,7 +192,8 @@ def _is_orphan(owner: str) -> bool:
     if host != socket.gethostname():
         return False
     try:
-        return int(psutil.Process(int(pid)).create_time()) != int(created)
+        # The kernel counts from the boot, whose own time is adjusted: a second's difference is the same process.
+        return abs(psutil.Process(int(pid)).create_time() - int(created)) > _CLOCK_ADJUSTED
     except psutil.NoSuchProcess:
         return True
 

@@ -1,15 +1,19 @@
 """The servers that tests run on are real, keep their data over a restart, and are asked for plainly when missing."""
 
 import re
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+import docker
 import pika
 import psycopg
 import pytest
 
-from shared.testing import brokers, databases
+from shared.testing import brokers, databases, servers
 from shared.testing.brokers import RabbitMQ, VirtualHost
 from shared.testing.databases import Database, Postgres
+from shared.testing.eventually import eventually
 from shared.testing.servers import NoServerError
 
 NOWHERE = {"PATH": ""}
@@ -132,6 +136,27 @@ def test_a_local_postgresql_stands_in_where_docker_is_missing(monkeypatch: pytes
             assert connection.execute("select 1").fetchone() == (1,)
     finally:
         server.close()
+
+
+def test_containers_of_killed_runs_are_removed_by_whoever_is_first() -> None:
+    if not servers.image_at_hand(brokers.IMAGE):
+        pytest.skip("no Docker engine answers")
+    engine = docker.from_env()
+    ours, *theirs = [
+        engine.containers.create(brokers.IMAGE, labels={servers.OWNER_LABEL: owner})
+        for owner in (servers.this_process(), *[f"{socket.gethostname()}/{2**30}/0"] * 4)
+    ]
+    try:
+        with ThreadPoolExecutor(6) as workers:
+            for removal in [workers.submit(servers.remove_orphans) for _ in range(6)]:
+                removal.result()
+        assert engine.containers.get(ours.id).status == "created"
+        eventually(
+            lambda: not {one.id for one in engine.containers.list(all=True)} & {one.id for one in theirs}
+        )
+    finally:
+        ours.remove(force=True)
+        engine.close()
 
 
 @pytest.mark.parametrize(
