@@ -3,7 +3,7 @@
 A status only ever moves to a higher rank. An outcome that overtook its command makes a stub, which the command fills in.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from operator import itemgetter
@@ -52,27 +52,38 @@ def record(seen: Sequence[Observed], tx: Transaction) -> None:
     """Record what was seen, and answer the gateways that wait for a tracking number or for an outcome."""
     commands = [one for one in seen if one.envelope.contract.kind is Kind.COMMAND]
     outcomes = [(one.envelope, one.envelope.message()) for one in seen if one.envelope.key in _OUTCOMES]
-    if commands:
-        _record_commands(commands, tx)
-    if outcomes:
-        _record_outcomes(outcomes, tx)
-    _record_steps([one.envelope for one in commands], outcomes, tx)
+    if commands or outcomes:
+        _record_requests(commands, outcomes, tx)
+        _record_steps([one.envelope for one in commands], outcomes, tx)
 
 
-def _record_commands(commands: Sequence[Observed], tx: Transaction) -> None:
-    first: dict[str, Observed] = {}
+def _record_requests(
+    commands: Sequence[Observed], outcomes: Sequence[tuple[Envelope, Message]], tx: Transaction
+) -> None:
+    """Write a row for each request, with all that the batch tells of it.
+
+    One statement writes them all, in order of their keys: two workers never wait for each other in a ring.
+    """
+    rows: dict[str, dict[str, Any]] = {}
     for one in commands:
-        first.setdefault(one.envelope.id, one)
-    saved = {row.command_id: row for row in _upsert(tx, [_asked(one) for one in first.values()], _fill_stub)}
-    for one in commands:
-        row = saved[one.envelope.id]
-        log.info("tracked", command_id=row.command_id, tracking_number=row.tracking_number, type=row.type)
-        if one.reply_to:
-            _answer(one, row, tx)
+        if one.envelope.id not in rows:
+            rows[one.envelope.id] = _asked(one)
+    for envelope, outcome in outcomes:
+        became = _became(envelope, outcome)
+        known = rows.setdefault(envelope.correlation_id, became)
+        if became["rank"] > known["rank"]:
+            known.update({name: became[name] for name in _OUTCOME_SETS})
+    saved = {row.command_id: row for row in _upsert(tx, rows.values())}
+    told = {_tell_tracked(one, saved[one.envelope.id], tx) for one in commands}
+    for command_id in dict.fromkeys(envelope.correlation_id for envelope, _ in outcomes):
+        _tell_moved(saved[command_id], told, tx)
 
 
-def _answer(one: Observed, row: sa.Row[Any], tx: Transaction) -> None:
-    assert one.reply_to
+def _tell_tracked(one: Observed, row: sa.Row[Any], tx: Transaction) -> tuple[str, str] | None:
+    """Answer whoever sent a command, and return whom if that said how the command ended."""
+    log.info("tracked", command_id=row.command_id, tracking_number=row.tracking_number, type=row.type)
+    if not one.reply_to:
+        return None
     same = row.fingerprint == one.envelope.fingerprint
     tracked = {
         "kind": "tracked",
@@ -81,28 +92,19 @@ def _answer(one: Observed, row: sa.Row[Any], tx: Transaction) -> None:
         "conflict": not same,
     }
     tx.reply(one.reply_to, row.command_id, tracked)
-    if same and one.envelope.waits and RequestStatus(row.status).is_settled:
-        tx.reply(one.reply_to, row.command_id, _settled(row))
+    if not (same and one.envelope.waits and RequestStatus(row.status).is_settled):
+        return None
+    tx.reply(one.reply_to, row.command_id, _settled(row))
+    return row.command_id, one.reply_to
 
 
-def _record_outcomes(outcomes: Sequence[tuple[Envelope, Message]], tx: Transaction) -> None:
-    """Record the furthest outcome of each command in the batch."""
-    furthest: dict[str, dict[str, Any]] = {}
-    for envelope, outcome in outcomes:
-        became = _became(envelope, outcome)
-        known = furthest.get(envelope.correlation_id)
-        if known is None or became["rank"] > known["rank"]:
-            furthest[envelope.correlation_id] = became
-    for row in _upsert(tx, furthest.values(), _move_on):
-        log.info(
-            "moved",
-            command_id=row.command_id,
-            tracking_number=row.tracking_number,
-            status=row.status,
-            code=row.code,
-        )
-        if row.reply_to and RequestStatus(row.status).is_settled:
-            tx.reply(row.reply_to, row.command_id, _settled(row))
+def _tell_moved(row: sa.Row[Any], told: Collection[tuple[str, str] | None], tx: Transaction) -> None:
+    """Tell how a command ended to whoever waits for it and was not told yet."""
+    number = row.tracking_number
+    log.info("moved", command_id=row.command_id, tracking_number=number, status=row.status, code=row.code)
+    waits = row.reply_to and (row.command_id, row.reply_to) not in told
+    if waits and RequestStatus(row.status).is_settled:
+        tx.reply(row.reply_to, row.command_id, _settled(row))
 
 
 def _record_steps(
@@ -184,24 +186,19 @@ def _known_of(envelope: Envelope, type_: str, at: datetime, service_time: timede
     return row
 
 
-def _upsert(
-    tx: Transaction, given: Iterable[Mapping[str, Any]], changes: Callable[[], Mapping[str, Any]]
-) -> Sequence[sa.Row[Any]]:
-    """Write the rows in one statement, those that exist already changed by ``changes``, and return them as they stand.
-
-    They go in order of their keys, so that two workers never wait for each other in a ring.
-    """
+def _upsert(tx: Transaction, given: Iterable[Mapping[str, Any]]) -> Sequence[sa.Row[Any]]:
+    """Write the rows in one statement, and return them as they stand."""
     values = sorted(([row[name] for name in _COLUMNS] for row in given), key=itemgetter(0))
-    statement = _writing(changes, postgresql_=is_postgresql(tx.session))
+    statement = _writing(postgresql_=is_postgresql(tx.session))
     return tx.session.execute(statement, rows_parameter(tx.session, values)).all()
 
 
 @cache
-def _writing(changes: Callable[[], Mapping[str, Any]], *, postgresql_: bool) -> sa.Executable:
+def _writing(*, postgresql_: bool) -> sa.Executable:
     given = given_rows(_COLUMNS, postgresql_=postgresql_)
     statement = insert(request, postgresql_=postgresql_).from_select(list(_COLUMNS), given)
     writing: sa.Executable = statement.on_conflict_do_update(
-        index_elements=["command_id"], set_=changes()
+        index_elements=["command_id"], set_={**_fill_stub(), **_move_on()}
     ).returning(*(request.c[name] for name in _ANSWERED))
     return writing
 
@@ -209,16 +206,16 @@ def _writing(changes: Callable[[], Mapping[str, Any]], *, postgresql_: bool) -> 
 def _fill_stub() -> dict[str, Any]:
     """Return how a command changes a row that exists: it fills a stub in, and leaves what is known as it is."""
     given = _excluded()
-    is_stub = request.c.payload.is_(None)
+    fills = sa.and_(request.c.payload.is_(None), given["payload"].is_not(None))
     changes: dict[str, Any] = {
-        name: sa.case((is_stub, given[name]), else_=request.c[name]) for name in _COMMAND_FILLS
+        name: sa.case((fills, given[name]), else_=request.c[name]) for name in _COMMAND_FILLS
     }
     changes["reply_to"] = sa.func.coalesce(given["reply_to"], request.c.reply_to)
     return changes
 
 
 def _move_on() -> dict[str, Any]:
-    """Return how an outcome changes a row that exists: only a higher rank changes anything."""
+    """Return how an outcome changes a row that exists: only a higher rank changes anything, so that no command does."""
     given = _excluded()
     is_further = given["rank"] > request.c.rank
     return {name: sa.case((is_further, given[name]), else_=request.c[name]) for name in _OUTCOME_SETS}

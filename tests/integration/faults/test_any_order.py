@@ -1,12 +1,15 @@
 """Whatever the order, the repetition and the batching of what tracking hears, a request ends in the same state."""
 
+import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +42,7 @@ from shared.settings import Settings
 from shared.testing.databases import Database
 
 _BEGUN = datetime(2025, 3, 1, 12, tzinfo=UTC)
+_ROUNDS = 100
 _SCOPE = ("100000000000000", "200000000000000", "300000000000000")
 
 # The ways that a command may go, by the outcomes that its owner sends, in their order.
@@ -101,27 +105,35 @@ def _outcome(status: str, command: Envelope, place: int) -> Envelope:
     return replace(command.causes(message, source="accounts", time=when), subject=None)
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> History:
-    """One command with its outcomes, never two alike."""
+def _history(
+    way: Sequence[str], *, asked: int = 1, actor: str = "pa.one", begun: datetime = _BEGUN
+) -> History:
     id_ = str(uuid.uuid4())
     command = Envelope(
         id=id_,
         key=CancelAccount.contract.key,
         source="gateway",
-        time=_BEGUN + timedelta(seconds=draw(st.integers(0, 1000))),
+        time=begun,
         data=CancelAccount(account_id=new_id("acc"), reason=CancelReason.FRAUD),
         correlation_id=id_,
-        actor=draw(st.sampled_from(["pa.one", "pa.two"])),
+        actor=actor,
         channel=Channel.API,
         scope=_SCOPE,
         fingerprint=id_.replace("-", "") * 2,
     )
-    way = draw(st.sampled_from(_WAYS))
-    asked = [
-        replace(command, time=command.time + timedelta(seconds=n)) for n in range(draw(st.integers(1, 3)))
-    ]
-    return History(tuple(asked), tuple(_outcome(status, command, n) for n, status in enumerate(way, 1)))
+    commands = tuple(replace(command, time=begun + timedelta(seconds=n)) for n in range(asked))
+    return History(commands, tuple(_outcome(status, command, n) for n, status in enumerate(way, 1)))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    """One command, asked for at least once, with its outcomes, never two alike."""
+    return _history(
+        draw(st.sampled_from(_WAYS)),
+        asked=draw(st.integers(1, 3)),
+        actor=draw(st.sampled_from(["pa.one", "pa.two"])),
+        begun=_BEGUN + timedelta(seconds=draw(st.integers(0, 1000))),
+    )
 
 
 @dataclass(frozen=True)
@@ -246,3 +258,28 @@ def on_postgresql(database: Database) -> Iterator[TrackingByItself]:
     tracking = TrackingByItself(database.url)
     yield tracking
     tracking.database.close()
+
+
+def test_workers_that_hear_each_others_commands_and_outcomes_do_not_wait_in_a_ring(
+    database: Database,
+) -> None:
+    """One hears of the first command what the other hears of the second, at the same time."""
+    first, second = TrackingByItself(database.url), TrackingByItself(database.url)
+    together = threading.Barrier(2)
+
+    def hear(tracking: TrackingByItself, batches: Sequence[Sequence[Envelope]]) -> None:
+        for batch in batches:
+            together.wait()
+            tracking.hear(batch)
+
+    told = [(_history(["completed"]), _history(["completed"])) for _ in range(_ROUNDS)]
+    with structlog.testing.capture_logs() as logs, ThreadPoolExecutor() as pool:
+        one = pool.submit(hear, first, [(*a.commands, *b.outcomes) for a, b in told])
+        other = pool.submit(hear, second, [(*b.commands, *a.outcomes) for a, b in told])
+        one.result()
+        other.result()
+    assert not [line for line in logs if line["event"] == "batch replayed one by one"]
+    for history in (history for pair in told for history in pair):
+        assert first.row(history.id).status == "completed"
+    first.database.close()
+    second.database.close()
