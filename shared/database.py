@@ -3,7 +3,9 @@
 `given_rows` hands many rows to one statement. It is what makes a batch cost three statements and not three for each message.
 """
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -25,6 +27,7 @@ _LOST_RACES = {"40001", "40P01", "55P03", "57014", "23505"}
 _SQLITE_LOST_RACES = ("database is locked", "UNIQUE constraint failed")
 # Connection lost, read-only as a standby is, no memory, disk or connections left, shutting down, I/O error.
 _AWAY = ("08", "25006", "53", "57P", "58")
+_TRUSTED_SECONDS = 0.5
 _SQLITE_AWAY = {
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_READONLY,
@@ -47,26 +50,18 @@ class Database:
         parsed = make_url(url)
         self.is_postgresql = parsed.get_backend_name() == "postgresql"
         if self.is_postgresql:
-            self.engine = sa.create_engine(
-                parsed,
-                pool_size=pool_size,
-                max_overflow=pool_size,
-                pool_pre_ping=True,
-                pool_timeout=5,
-                hide_parameters=True,
-                connect_args={"connect_timeout": 5, "options": "-c statement_timeout=20000 -c timezone=utc"},
-            )
-        else:
-            self.engine = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": 30})
-            event.listen(self.engine, "connect", _prepare_sqlite)
-        if self.is_postgresql:
-            self._writers: sa.Engine = self.engine
+            self._writers: sa.Engine = _postgresql(parsed, pool_size)
             # A read is a statement or two; BEGIN and ROLLBACK round it would cost more than the read.
-            self._readers: sa.Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._readers = _postgresql(
+                parsed, pool_size, isolation_level="AUTOCOMMIT", pool_reset_on_return=None
+            )
+            self.engines: tuple[sa.Engine, ...] = (self._writers, self._readers)
         else:
-            self._writers = self.engine.execution_options(cardwork_begin="BEGIN IMMEDIATE")
-            self._readers = self.engine
-            event.listen(self.engine, "begin", _begin_sqlite)
+            self._readers = sa.create_engine(parsed, hide_parameters=True, connect_args={"timeout": 30})
+            self._writers = self._readers.execution_options(cardwork_begin="BEGIN IMMEDIATE")
+            event.listen(self._readers, "connect", _prepare_sqlite)
+            event.listen(self._readers, "begin", _begin_sqlite)
+            self.engines = (self._readers,)
 
     @contextmanager
     def write(self) -> Iterator[orm.Session]:
@@ -94,7 +89,35 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
-        self.engine.dispose()
+        for engine in self.engines:
+            engine.dispose()
+
+
+def _postgresql(url: sa.URL, pool_size: int, **options: Any) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=5,
+        hide_parameters=True,
+        connect_args={"connect_timeout": 5, "options": "-c statement_timeout=20000 -c timezone=utc"},
+        **options,
+    )
+
+    def note(_: Any, record: Any) -> None:
+        record.info["last_used"] = time.monotonic()
+
+    def try_out(connection: Any, record: Any, _: Any) -> None:
+        """Ask one that lay idle whether it still lives; asking each time would double the cost of a read."""
+        if time.monotonic() - record.info.get("last_used", math.inf) > _TRUSTED_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise sa.exc.InvalidatePoolError from error
+
+    event.listen(engine, "checkin", note)
+    event.listen(engine, "checkout", try_out)
+    return engine
 
 
 class DatabaseAway(Unavailable):
@@ -180,7 +203,9 @@ def given_rows(columns: Mapping[str, sa.types.TypeEngine[Any]], *, postgresql_: 
     """
     bound = sa.bindparam(GIVEN, type_=sa.Text)
     if postgresql_:
-        each = sa.func.json_array_elements(sa.cast(bound, postgresql.JSON)).table_valued("value", name=GIVEN)
+        each = sa.func.jsonb_array_elements(sa.cast(bound, postgresql.JSONB)).table_valued(
+            "value", name=GIVEN
+        )
         picked = [_from_postgresql(each.c.value, i, type_) for i, type_ in enumerate(columns.values())]
     else:
         each = sa.func.json_each(bound).table_valued("value", name=GIVEN)
@@ -230,7 +255,7 @@ def given_values(*, postgresql_: bool) -> sa.Select[str]:
     """
     bound = sa.bindparam(GIVEN, type_=sa.Text)
     if postgresql_:
-        each = sa.func.json_array_elements_text(sa.cast(bound, postgresql.JSON)).table_valued(
+        each = sa.func.jsonb_array_elements_text(sa.cast(bound, postgresql.JSONB)).table_valued(
             "value", name=GIVEN
         )
     else:

@@ -61,13 +61,17 @@ def load_control_accounts(session: orm.Session, numbers: Sequence[str]) -> dict[
 
 def account_paths(session: orm.Session, ids: Sequence[str]) -> dict[str, list[str]]:
     """Return, for each card account that exists, the numbers of the control accounts above it."""
-    found = session.execute(
+    found = session.execute(_account_paths(postgresql_=is_postgresql(session)), values_parameter(ids))
+    return {id_: path.split("/") for id_, path in found}
+
+
+@cache
+def _account_paths(*, postgresql_: bool) -> sa.Select[str, str]:
+    return (
         sa.select(CardAccount.id, ControlAccount.path)
         .join(CardAccount.structure)
-        .where(CardAccount.id.in_(given_values(postgresql_=is_postgresql(session)))),
-        values_parameter(ids),
+        .where(CardAccount.id.in_(given_values(postgresql_=postgresql_)))
     )
-    return {id_: path.split("/") for id_, path in found}
 
 
 def control_account_paths(session: orm.Session, numbers: Sequence[str]) -> dict[str, list[str]]:

@@ -86,8 +86,9 @@ def test_a_locked_sqlite_has_lost_a_race(tmp_path: Path) -> None:
         session.execute(sa.text("create table t (n)"))
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("begin immediate")
-    sa.event.listen(ours.engine, "connect", lambda connection, _: connection.execute("pragma busy_timeout=1"))
-    ours.engine.dispose()
+    (engine,) = ours.engines
+    sa.event.listen(engine, "connect", lambda connection, _: connection.execute("pragma busy_timeout=1"))
+    engine.dispose()
     assert type(raised_by(ours, "insert into t values (1)")) is Unavailable
     other.close()
     ours.close()
