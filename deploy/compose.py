@@ -8,15 +8,14 @@ Nothing else in Cardwork knows which shape it runs in.
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import httpx
 from flask import Flask
 
 from deploy.documents.openapi import openapi
 from deploy.keys import with_own_keys
 from deploy.registry import find_services
 from services.gateway.app import gateway_app
+from services.gateway.calls import Call, OverHttp, WithinProcess
 from services.gateway.upstream import Assertions, Upstream
 from shared.actor import Signer, Verifier
 from shared.clock import Clock, utc_now
@@ -66,7 +65,7 @@ class Shape(ABC):
         """Return the gateway's way to the broker."""
 
     @abstractmethod
-    def client(self, service: str) -> httpx.Client:
+    def call(self, service: str) -> Call:
         """Return the gateway's way to a service's reads."""
 
     @abstractmethod
@@ -123,7 +122,7 @@ class Shape(ABC):
     def gateway_app(self) -> Flask:
         """Return the portal API."""
         assertions = Assertions(Signer(self._key("assertion_private_key")), self.clock)
-        upstreams = {name: Upstream(name, self.client(name), assertions) for name in self.services}
+        upstreams = {name: Upstream(name, self.call(name), assertions) for name in self.services}
         return gateway_app(
             settings=self.settings,
             upstreams=upstreams,
@@ -178,10 +177,9 @@ class Embedded(Shape):
         """Return the letters in the durable queue."""
         return LocalDeadLetters(self.bus, self.topology)
 
-    def client(self, service: str) -> httpx.Client:
-        """Return a client that calls the service's app in this process."""
-        transport: Any = httpx.WSGITransport(app=self.service_app(service))
-        return httpx.Client(transport=transport, base_url=f"http://{service}")
+    def call(self, service: str) -> Call:
+        """Return a call of the service's app in this process."""
+        return WithinProcess(self.service_app(service), service)
 
 
 class Distributed(Shape):
@@ -203,13 +201,13 @@ class Distributed(Shape):
         """Return the letters on RabbitMQ."""
         return RabbitDeadLetters(self._broker_url, self.topology)
 
-    def client(self, service: str) -> httpx.Client:
-        """Return a pooled client with time-outs."""
-        url = getattr(self.settings, f"{service}_url")
-        limits = httpx.Limits(
-            max_connections=self.settings.web_threads, max_keepalive_connections=self.settings.web_threads
+    def call(self, service: str) -> Call:
+        """Return a call over HTTP, with pooled connections and a time-out."""
+        return OverHttp(
+            getattr(self.settings, f"{service}_url"),
+            connections=self.settings.web_threads,
+            timeout_seconds=self.settings.service_timeout_seconds,
         )
-        return httpx.Client(base_url=url, timeout=self.settings.service_timeout_seconds, limits=limits)
 
     @property
     def _broker_url(self) -> str:

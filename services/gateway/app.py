@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, request
-from flask_limiter import Limiter
 
 from services.gateway.commands import command_routes
 from services.gateway.docs_page import documentation
 from services.gateway.entrance import Entrance
 from services.gateway.progress import progress_routes
+from services.gateway.rates import RateLimit
 from services.gateway.reads import read_routes
 from services.gateway.sessions import session_routes
 from services.gateway.upstream import Assertions, Upstream
@@ -36,15 +36,16 @@ def gateway_app(
     # One service that is away does not take the others' reads with it, so only the broker decides.
     checks = {"broker": sender.is_ready}
     app = bare_app("gateway", metrics=metrics, checks=checks, largest_body=settings.largest_body)
-    limiter = Limiter(_client, app=app, default_limits=[settings.rate_limit], storage_uri="memory://")
+    rate = RateLimit(settings.rate_limit)
     entrance = Entrance(upstreams["identity"], upstreams["accounts"])
     parts = [
-        session_routes(entrance, upstreams["identity"], limiter, settings.sign_in_rate_limit),
+        session_routes(entrance, upstreams["identity"], RateLimit(settings.sign_in_rate_limit)),
         progress_routes(entrance, upstreams["tracking"], max(1, settings.web_threads // 2)),
         command_routes(entrance, assertions, sender, clock),
         read_routes(entrance, upstreams),
     ]
     for part in parts:
+        part.before_request(lambda: rate.count(_caller()))
         app.register_blueprint(part, url_prefix=ROOT)
     app.register_blueprint(documentation(openapi))
     if settings.secure_transport:
@@ -52,7 +53,7 @@ def gateway_app(
     return app
 
 
-def _client() -> str:
+def _caller() -> str:
     """Return whose requests are counted together: a session's, or an address's where there is none."""
     return request.headers.get("Authorization") or request.remote_addr or "unknown"
 

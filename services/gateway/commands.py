@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from concurrent.futures import TimeoutError as TookTooLong
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
@@ -25,7 +26,7 @@ from shared.messaging.envelope import Envelope, encode
 from shared.web.app import flask_rule, json_response, load_input
 from shared.web.problems import Fault, Problem
 
-CONFIRM_SECONDS = 5
+CONFIRM_SECONDS = 3  # after those for the number
 TRACKED_SECONDS = 2
 LONGEST_WAIT_SECONDS = 10
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
@@ -110,16 +111,19 @@ class _Door:
         )
 
     def _answer(self, envelope: Envelope, sent: Sent, wait: int) -> Response:
+        with suppress(
+            TookTooLong
+        ):  # the number comes after the confirm: whoever waits for it first is woken once
+            sent.tracked.exception(TRACKED_SECONDS)
         try:
             sent.confirmed.result(CONFIRM_SECONDS)
         except TookTooLong:
             raise BrokerAway("the broker did not confirm the command in time") from None
-        links = _links(envelope.id)
         try:
-            tracked = sent.tracked.result(TRACKED_SECONDS)
+            tracked = sent.tracked.result(0)
         except (TookTooLong, BrokerAway):
             # The command lies safe in its queues; its number follows under the command's own id.
-            return _accepted(envelope.id, None, links)
+            return _accepted(envelope.id, None, _links(envelope.id))
         number = str(tracked["tracking_number"])
         g.facts["tracking_number"] = number
         if tracked["conflict"]:

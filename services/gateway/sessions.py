@@ -3,9 +3,9 @@
 from typing import Any
 
 from flask import Blueprint, Response, request
-from flask_limiter import Limiter
 
 from services.gateway.entrance import Entrance, Visitor
+from services.gateway.rates import RateLimit
 from services.gateway.upstream import Upstream
 from shared.web.app import json_body, json_response
 from shared.web.problems import invalid_input
@@ -14,13 +14,13 @@ _CREDENTIALS = ("user_id", "password")
 _LONGEST = 200
 
 
-def session_routes(entrance: Entrance, identity: Upstream, limiter: Limiter, sign_in_rate: str) -> Blueprint:
+def session_routes(entrance: Entrance, identity: Upstream, sign_in_rate: RateLimit) -> Blueprint:
     """Return ``POST /sessions``, ``GET /me`` and ``DELETE /sessions/current``."""
     blueprint = Blueprint("sessions", __name__)
 
     @blueprint.post("/sessions")
-    @limiter.limit(sign_in_rate, key_func=lambda: request.remote_addr or "unknown")
     def sign_in() -> Response:
+        sign_in_rate.count(request.remote_addr or "unknown")
         answer = identity.post("/sessions", _credentials())
         session = answer["session"]
         user = {name: session[name] for name in ("user_id", "name", "role", "company")}

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
-import httpx
 import orjson
 from flask import g, has_request_context
 
+from services.gateway.calls import Answer, Call, NoAnswer
 from shared.actor import Actor, Party, Signer
 from shared.clock import Clock
 from shared.errors import Unavailable
@@ -40,49 +41,47 @@ class Assertions:
 
 
 class Upstream:
-    """One service behind the gateway; a thread-safe client."""
+    """One service behind the gateway; safe among threads."""
 
-    def __init__(self, name: str, client: httpx.Client, assertions: Assertions) -> None:
+    def __init__(self, name: str, call: Call, assertions: Assertions) -> None:
         self.name = name
-        self._client = client
+        self._call = call
         self._assertions = assertions
 
-    def get(self, path: str, criteria: Any, actor: Actor = GATEWAY) -> Any:
+    def get(self, path: str, criteria: Mapping[str, Any], actor: Actor = GATEWAY) -> Any:
         """Return what the service answers; raises its problem, or Unavailable where it does not answer."""
-        return self._ask("GET", path, actor, params=criteria)
+        query = urlencode(criteria, doseq=True)
+        return self._ask("GET", f"{path}?{query}" if query else path, actor)
 
     def post(self, path: str, body: Mapping[str, Any], actor: Actor = GATEWAY) -> Any:
         """Send a body and return the answer; raises as `get` does."""
-        return self._ask(
-            "POST", path, actor, content=orjson.dumps(body), headers={"Content-Type": "application/json"}
-        )
+        return self._ask("POST", path, actor, orjson.dumps(body))
 
     def delete(self, path: str, actor: Actor = GATEWAY) -> None:
         """Remove what stands at a path; raises as `get` does."""
         self._ask("DELETE", path, actor)
 
-    def _ask(self, method: str, path: str, actor: Actor, **options: Any) -> Any:
-        headers = {
-            "Authorization": f"Bearer {self._assertions.of(actor, self.name)}",
-            **options.pop("headers", {}),
-        }
+    def _ask(self, method: str, target: str, actor: Actor, body: bytes = b"") -> Any:
+        headers = {"Authorization": f"Bearer {self._assertions.of(actor, self.name)}"}
+        if body:
+            headers["Content-Type"] = "application/json"
         if has_request_context():
             headers["X-Request-Id"] = g.request_id
         try:
-            answer = self._client.request(method, path, headers=headers, **options)
-        except httpx.TransportError as error:
+            answer = self._call(method, target, headers, body)
+        except NoAnswer as error:
             raise Unavailable(f"the {self.name} service is away") from error
-        if answer.status_code >= 400:
+        if answer.status >= 400:
             raise self._problem(answer)
-        return orjson.loads(answer.content) if answer.content else None
+        return orjson.loads(answer.body) if answer.body else None
 
-    def _problem(self, answer: httpx.Response) -> Exception:
+    def _problem(self, answer: Answer) -> Exception:
         """Return the service's own problem as ours; a fault of the service itself is not the caller's to see."""
         foreign = answer.headers.get("content-type") != "application/problem+json"
-        body = {} if foreign else orjson.loads(answer.content)
-        if foreign or answer.status_code >= 500 or body.get("code") == NOT_SIGNED_IN:
-            return Unavailable(f"the {self.name} service answered {answer.status_code}")
+        body = {} if foreign else orjson.loads(answer.body)
+        if foreign or answer.status >= 500 or body.get("code") == NOT_SIGNED_IN:
+            return Unavailable(f"the {self.name} service answered {answer.status}")
         for name in ("type", "instance", "request_id", "status"):
             body.pop(name, None)
-        headers = {name: answer.headers[name] for name in ("Retry-After",) if name in answer.headers}
-        return Problem(status=answer.status_code, headers=headers, **body)
+        headers = {"Retry-After": answer.headers["retry-after"]} if "retry-after" in answer.headers else {}
+        return Problem(status=answer.status, headers=headers, **body)

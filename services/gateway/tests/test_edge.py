@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx
+import orjson
 import pytest
 from flask.testing import FlaskClient
 
 from deploy.keys import make_keys
 from services.gateway import commands
 from services.gateway.app import gateway_app
+from services.gateway.calls import Answer, NoAnswer
 from services.gateway.upstream import Assertions, Upstream
 from shared.actor import Signer, Verifier
 from shared.clock import utc_now
@@ -76,7 +77,8 @@ def refused(error: Exception) -> Callable[[Sent], None]:
     """Do not take the command."""
 
     def refuse(sent: Sent) -> None:
-        sent.confirmed.set_exception(error)
+        for future in (sent.confirmed, sent.tracked, sent.settled):
+            future.set_exception(error)
 
     return refuse
 
@@ -88,10 +90,8 @@ class System:
         self.broker = Broker()
         self.services_away = False
         assertions = Assertions(Signer(KEYS["assertion_private_key"]), utc_now)
-        transport = httpx.MockTransport(self.service)
         upstreams = {
-            name: Upstream(name, httpx.Client(transport=transport, base_url=f"http://{name}"), assertions)
-            for name in ("identity", "accounts", "tracking")
+            name: Upstream(name, self.service, assertions) for name in ("identity", "accounts", "tracking")
         }
         app = gateway_app(
             settings=Settings(**KEYS, **settings),
@@ -104,19 +104,20 @@ class System:
         )
         self.client: FlaskClient = app.test_client()
 
-    def service(self, request: httpx.Request) -> httpx.Response:
+    def service(self, _: str, path: str, __: Mapping[str, str], ___: bytes) -> Answer:
         """Answer as the services behind the gateway would."""
         if self.services_away:
-            raise httpx.ConnectError("refused")
-        match request.url.path:
+            raise NoAnswer("refused")
+        match path:
             case "/sessions/check":
-                return httpx.Response(200, json={"sessions": [SESSION]})
+                return Answer(200, {}, orjson.dumps({"sessions": [SESSION]}))
             case "/scopes":
-                return httpx.Response(200, json={"account": {ACCOUNT: [MASTER], OTHER: ["900000000000009"]}})
+                found = {"account": {ACCOUNT: [MASTER], OTHER: ["900000000000009"]}}
+                return Answer(200, {}, orjson.dumps(found))
             case "/sessions":
-                body = {"title": "No.", "code": "sign_in_failed"}
-                return httpx.Response(401, json=body, headers={"content-type": "application/problem+json"})
-        raise AssertionError(f"nothing asks for {request.url.path}")
+                problem = orjson.dumps({"title": "No.", "code": "sign_in_failed"})
+                return Answer(401, {"content-type": "application/problem+json"}, problem)
+        raise AssertionError(f"nothing asks for {path}")
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> Any:
         """Send a command as the signed-in user."""
@@ -248,6 +249,7 @@ def test_too_many_requests_are_told_so() -> None:
     statuses = [system.post(CANCEL, {"reason": "fraud"}).status_code for _ in range(3)]
 
     assert statuses == [202, 202, 429]
+    assert 1 <= int(system.post(CANCEL, {"reason": "fraud"}).headers["Retry-After"]) <= 3600
     other = system.post(CANCEL, {"reason": "fraud"}, Authorization=f"Bearer {'u' * 43}")
     assert other.status_code == 202
 

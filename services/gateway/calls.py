@@ -1,0 +1,98 @@
+"""The two ways in which the gateway calls a service: over HTTP and, where they share a process, straight into its app."""
+
+import io
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import urllib3
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+class NoAnswer(Exception):
+    """The service could not be reached, or did not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered; the names of headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+# Takes method, target (the path, quoted, with the query), headers and body; raises NoAnswer.
+Call = Callable[[str, str, Mapping[str, str], bytes], Answer]
+
+
+class OverHttp:
+    """Calls over pooled connections; safe among threads."""
+
+    def __init__(self, url: str, *, connections: int, timeout_seconds: float) -> None:
+        self._pool = urllib3.connection_from_url(
+            url, maxsize=connections, timeout=urllib3.Timeout(timeout_seconds), retries=False
+        )
+
+    def __call__(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Return the answer; raises NoAnswer."""
+        try:
+            answer = self._pool.urlopen(method, target, body, headers, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise NoAnswer(str(error)) from error
+        return Answer(
+            answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data
+        )
+
+
+class WithinProcess:
+    """Calls a WSGI app in the caller's thread."""
+
+    def __init__(self, app: "WSGIApplication", name: str) -> None:
+        """``name`` is the host that the app believes to be called by."""
+        self._app = app
+        self._name = name
+
+    def __call__(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Return the answer."""
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, given: list[tuple[str, str]], *_: Any) -> Any:
+            started.append((status, given))
+            return None
+
+        chunks = self._app(self._environ(method, target, headers, body), start_response)
+        try:
+            content = b"".join(chunks)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+        status, given = started[-1]
+        return Answer(int(status[:3]), {name.lower(): value for name, value in given}, content)
+
+    def _environ(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+        path, _, query = target.partition("?")
+        named = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+        return {
+            **named,
+            "CONTENT_TYPE": named.get("HTTP_CONTENT_TYPE", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "REQUEST_METHOD": method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),  # as WSGI wants it (PEP 3333)
+            "QUERY_STRING": query,
+            "SERVER_NAME": self._name,
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
