@@ -2,7 +2,10 @@
 
 import logging
 import sys
-from typing import Any
+import threading
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -13,6 +16,49 @@ _TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
+class Lines:
+    """Standard output for log lines: each is written at once, those of one `together` block by one call at its end.
+
+    A call for each line costs as much as making the line, and hands the interpreter to another thread each time.
+    """
+
+    def __init__(self) -> None:
+        self._here = threading.local()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hold back what this thread writes inside the block."""
+        if getattr(self._here, "held", None) is not None:
+            yield
+            return
+        held: list[bytes] = []
+        self._here.held = held
+        try:
+            yield
+        finally:
+            self._here.held = None
+            if held:
+                self._put(b"".join(held))
+
+    def write(self, line: bytes) -> None:
+        """Write a line."""
+        held: list[bytes] | None = getattr(self._here, "held", None)
+        if held is None:
+            self._put(line)
+        else:
+            held.append(line)
+
+    def flush(self) -> None:
+        """Nothing to do: what is not held back is written."""
+
+    def _put(self, content: bytes) -> None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+lines = Lines()
+
+
 def set_up_logging(level: str, form: str) -> None:
     """Send every log line to standard output: JSON, one object a line, or coloured text for a person."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -21,20 +67,21 @@ def set_up_logging(level: str, form: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    console = form == "console"
-    write: Any = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if console
-        else structlog.processors.JSONRenderer(serializer=_serialize)
-    )
-    tracebacks = [] if console else [structlog.processors.ExceptionRenderer(_TRACEBACK)]
+    if form == "console":
+        write: Any = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        own, foreign = [write], [write]
+        output: Any = structlog.WriteLoggerFactory(sys.stdout)
+    else:
+        tracebacks = structlog.processors.ExceptionRenderer(_TRACEBACK)
+        own, foreign = [tracebacks, _as_json], [tracebacks, _as_json_text]
+        output = structlog.BytesLoggerFactory(cast(BinaryIO, lines))
     structlog.configure(
-        processors=[*first, *tracebacks, write],
+        processors=[*first, *own],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=output,
         cache_logger_on_first_use=True,
     )
-    _join_standard_logging(number, [structlog.stdlib.add_logger_name, *first], [*tracebacks, write])
+    _join_standard_logging(number, [structlog.stdlib.add_logger_name, *first], foreign)
 
 
 def _join_standard_logging(number: int, first: list[Any], last: list[Any]) -> None:
@@ -49,7 +96,11 @@ def _join_standard_logging(number: int, first: list[Any], last: list[Any]) -> No
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it would tell of every health probe
 
 
-def _serialize(event: dict[str, Any], **_: Any) -> str:
+def _as_json(_: Any, __: str, event: MutableMapping[str, Any]) -> bytes:
+    return orjson.dumps(event, default=str)
+
+
+def _as_json_text(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
     return orjson.dumps(event, default=str).decode()
 
 

@@ -5,6 +5,7 @@ import click
 from deploy.commands.demo import demo_users, load_demonstration
 from deploy.compose import Embedded
 from deploy.embedded import EmbeddedSystem
+from shared.memory import settle_memory
 from shared.observability import set_up_logging
 from shared.settings import BadSettings, Settings, read_settings
 
@@ -28,6 +29,7 @@ def run(demo: bool) -> None:
         load_demonstration(shape)
     system = EmbeddedSystem(shape)
     _welcome(settings, demo=demo)
+    settle_memory()
     system.serve()
 
 

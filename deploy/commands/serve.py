@@ -6,6 +6,7 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from deploy.compose import shape_of
+from shared.memory import settle_memory
 from shared.observability import set_up_logging
 from shared.settings import Settings, read_settings
 
@@ -39,10 +40,14 @@ class WebProcess(BaseApplication):  # type: ignore[misc]  # gunicorn has no type
             "limit_request_line": 4094,
             "limit_request_fields": 50,
             "proc_name": f"cardwork-{self._name}",
-            "post_worker_init": lambda _: set_up_logging(settings.log_level, settings.log_format),
+            "post_worker_init": self._settle,
         }
         for name, value in chosen.items():
             self.cfg.set(name, value)
+
+    def _settle(self, _: Any) -> None:
+        set_up_logging(self._settings.log_level, self._settings.log_format)
+        settle_memory()
 
     def load(self) -> "WSGIApplication":
         """Return the app of this worker process."""

@@ -5,6 +5,7 @@ import signal
 import click
 
 from deploy.compose import shape_of
+from shared.memory import settle_memory
 from shared.observability import set_up_logging
 from shared.settings import BadSettings, read_settings
 from shared.web.health import serve_health
@@ -28,6 +29,7 @@ def work(name: str) -> None:
         signal.signal(signal_, lambda *_: consumer.stop())
     checks = {"database": shape.database(name).answers, "broker": consumer.is_ready}
     server = serve_health(settings.host, settings.health_port, shape.metrics, checks)
+    settle_memory()
     try:
         consumer.run()
     finally:

@@ -1,6 +1,6 @@
 """The tracking number: short, speakable, not to be guessed from the one before, with a check character."""
 
-import secrets
+from random import SystemRandom
 
 from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_37_2
@@ -8,6 +8,7 @@ from stdnum.iso7064 import mod_37_2
 # No vowels, so that no words arise, and no letter that is taken for a digit.
 ALPHABET = "0123456789BCDFGHJKMNPQRSTVWXYZ"
 _DRAWN = 9
+_source = SystemRandom()
 _MISHEARD = str.maketrans({"O": "0", "I": "1", "L": "1"})
 
 
@@ -17,8 +18,7 @@ def new_tracking_number() -> str:
     The check finds every single wrong character and every two swapped ones.
     """
     while True:
-        number = secrets.randbelow(len(ALPHABET) ** _DRAWN)
-        drawn = "".join(ALPHABET[number // len(ALPHABET) ** place % len(ALPHABET)] for place in range(_DRAWN))
+        drawn = "".join(_source.choices(ALPHABET, k=_DRAWN))
         check = mod_37_2.calc_check_digit(drawn)
         if check in ALPHABET:
             return drawn + check

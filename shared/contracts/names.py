@@ -1,6 +1,7 @@
 """The only place that builds the name of an exchange, a queue, a routing key or an event type."""
 
 import re
+from functools import lru_cache
 
 COMMANDS = "cardwork.commands"
 EVENTS = "cardwork.events"
@@ -28,6 +29,9 @@ def event_type(key: str) -> str:
     return _TYPE_PREFIX + key
 
 
+@lru_cache(
+    maxsize=1000
+)  # it is asked of each message; what others send may hold anything, so not all is kept
 def key_of_type(type_: str) -> str:
     """Return the routing key of a CloudEvents type.
 

@@ -10,6 +10,7 @@ A batch that fails is rolled back and replayed message by message, so that one b
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -38,7 +39,7 @@ from shared.messaging.dead_letter import dead_letter, failure_of
 from shared.messaging.envelope import Envelope, decode, encode
 from shared.messaging.intake import Heard, Intake, Readable, Unreadable
 from shared.messaging.transaction import Batch, Transaction
-from shared.observability import Metrics
+from shared.observability import Metrics, lines
 from shared.service import Job, Observed, Service
 from shared.settings import Settings
 
@@ -84,6 +85,10 @@ class Dispatcher:
 
     def process(self, deliveries: Sequence[Delivery]) -> Processed:
         """Handle a batch; raises DatabaseAway, with the deliveries still to be acknowledged, where there is no database."""
+        with lines.together():
+            return self._process(deliveries)
+
+    def _process(self, deliveries: Sequence[Delivery]) -> Processed:
         try:
             return self._together(deliveries)
         except DatabaseAway:
@@ -340,10 +345,15 @@ class Dispatcher:
         if not readable:
             return
         self._metrics.batch_messages.labels(name).observe(len(readable))
-        for item in readable:
-            self._metrics.message_seconds.labels(name, item.envelope.key).observe(seconds / len(readable))
+        for key, count in Counter(item.envelope.key for item in readable).items():
+            timed = self._metrics.message_seconds.labels(name, key)
+            for _ in range(count):
+                timed.observe(seconds / len(readable))
+        for (key, outcome), count in Counter(
+            (item.envelope.key, outcome) for item, outcome, _ in done
+        ).items():
+            self._metrics.messages.labels(name, key, outcome).inc(count)
         for item, outcome, facts in done:
-            self._metrics.messages.labels(name, item.envelope.key, outcome).inc()
             log.info(
                 "handled",
                 service=name,

@@ -27,13 +27,17 @@ class PikaSender:
         self._link: Link[tuple[Publication, Sent]] | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._flush_due = False
 
     def send(self, publication: Publication) -> Sent:
         """Publish a command and listen for replies; while the broker is away it fails at once."""
         sent = self._listeners.add(publication.message_id)
         link = self._running()
         self._outgoing.append((publication, sent))
-        if link:
+        if (
+            link and not self._flush_due
+        ):  # one wake-up is enough for all that is handed over until the loop wakes
+            self._flush_due = True
             link.loop.add_callback_threadsafe(self._flush)
         if self._closed:
             self._give_up_outgoing(BrokerAway("the sender is closed"))
@@ -81,6 +85,7 @@ class PikaSender:
 
     def _flush(self) -> None:
         """Publish what threads have handed over; while the link is being opened, that waits."""
+        self._flush_due = False  # before looking: what is handed over from now on wakes the loop again
         link = self._link
         if link is None or link.is_opening:
             return
@@ -132,6 +137,7 @@ class PikaSender:
         self._listeners.fail_all(error)
 
     def _give_up_outgoing(self, error: Exception) -> None:
+        self._flush_due = False  # a wake-up that was lost with its loop must not be waited for
         while self._outgoing:
             self._fail(self._outgoing.popleft(), error)
 

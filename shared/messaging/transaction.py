@@ -85,14 +85,25 @@ class Batch:
                 changed = sa.inspect(thing).committed_state
                 if thing in self.session and changed:
                     alike.setdefault((model, tuple(sorted(changed))), []).append(thing)
-        for (model, changed), things in alike.items():
-            if len(things) < _TOGETHER:
-                continue  # the session itself is quicker with a few
-            names = (sa.inspect(model).primary_key[0].name, *changed)
-            values = [[getattr(thing, name) for name in names] for thing in things]
-            for thing in things:
-                self.session.expunge(thing)  # or the session would write it too
+        alike = {
+            kind: things for kind, things in alike.items() if len(things) >= _TOGETHER
+        }  # a few it does itself
+        rows = {
+            (model, names): [[getattr(thing, name) for name in names] for thing in things]
+            for (model, changed), things in alike.items()
+            for names in [(sa.inspect(model).primary_key[0].name, *changed)]
+        }
+        self._release([thing for things in alike.values() for thing in things])
+        for (model, names), values in rows.items():
             update_rows(self.session, model.__table__, names, values)
+
+    def _release(self, written: Sequence[Any]) -> None:
+        """Take what is written by other means out of the session, or it would write it too."""
+        if len(written) == len(self.session.dirty) and not self.session.new and not self.session.deleted:
+            self.session.expunge_all()  # much quicker than one by one
+        else:
+            for thing in written:
+                self.session.expunge(thing)
 
 
 @dataclass

@@ -131,9 +131,9 @@ class Load:
         if len(status) > 3:
             self.answer.unexpected[status] += 1
         elif due.waits:
-            self.answer.completed.append(seconds)
+            self.answer.completed.append(round(seconds, 5))
         else:
-            self.answer.tracked.append(seconds)
+            self.answer.tracked.append(round(seconds, 5))
 
 
 def main() -> None:

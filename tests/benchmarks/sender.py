@@ -25,6 +25,7 @@ from shared.contracts import names
 from shared.contracts.accounts import CancelAccount, CancelReason
 from shared.contracts.types import Channel
 from shared.ids import new_message_id
+from shared.memory import settle_memory
 from shared.messaging.bus import CommandSender, Publication, Sent
 from shared.messaging.envelope import Envelope, encode
 from shared.observability import set_up_logging
@@ -125,6 +126,7 @@ def main() -> None:
     shape = shape_of(settings)
     commands = iter(Commands(shape, Path(os.environ["BENCH_ACCOUNTS_FILE"])))
     with working(shape) as sender:
+        settle_memory()
         for count in orders():
             send_all(sender, islice(commands, count), tracked=sys.argv[2] == "tracked")
 
