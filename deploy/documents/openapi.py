@@ -180,6 +180,7 @@ def spoken(time: timedelta) -> str:
         ("day", timedelta(days=1)),
         ("hour", timedelta(hours=1)),
         ("minute", timedelta(minutes=1)),
+        ("second", timedelta(seconds=1)),
     ):
         if time >= length and not time % length:
             return f"{time // length} {unit}{'s' if time // length > 1 else ''}"
