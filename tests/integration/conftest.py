@@ -67,8 +67,12 @@ def distributed(
 
 @pytest.fixture(params=["embedded", "distributed"])
 def installation(request: pytest.FixtureRequest) -> Installation:
-    """A running Cardwork, in each shape in turn."""
+    """A running Cardwork, in each shape in turn.
+
+    A fault test may just have restarted the servers that it shares with others; what is not back yet is waited for.
+    """
     shape: Installation = request.getfixturevalue(request.param)
+    shape.wait_until_ready()
     return shape
 
 

@@ -18,6 +18,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @contextmanager
 def set_right_afterwards(installation: Installation) -> Iterator[None]:
     """Let the block do what it wants to processes; afterwards those of before run again."""
+    installation.wait_until_ready()  # another test may just have restarted the servers
     before = dict(installation.processes)
     workers = dict(installation._workers) if isinstance(installation, DistributedInstallation) else {}
     try:
