@@ -34,6 +34,8 @@ def relaying(deliveries: Sequence[Delivery]) -> Processed:
 def test_all_come_back_after_the_broker_was_away(
     rabbitmq: RabbitMQ, on_rabbitmq: OnRabbitMQ, end: Callable[[RabbitMQ], None]
 ) -> None:
+    if end is RabbitMQ.kill:
+        rabbitmq.restart()  # queues may have been declared a moment ago; see `RabbitMQ.kill`
     accounts, notices = Recorder("accounts.commands", process=relaying), Recorder("notices.events")
     consumers = on_rabbitmq.consumer(accounts), on_rabbitmq.consumer(notices)
     sender = on_rabbitmq.sender()
