@@ -27,7 +27,6 @@ _LOST_RACES = {"40001", "40P01", "55P03", "57014", "23505"}
 _SQLITE_LOST_RACES = ("database is locked", "UNIQUE constraint failed")
 # Connection lost, read-only as a standby is, no memory, disk or connections left, shutting down, I/O error.
 _AWAY = ("08", "25006", "53", "57P", "58")
-_TRUSTED_SECONDS = 0.5
 _SQLITE_AWAY = {
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_READONLY,
@@ -38,6 +37,8 @@ _SQLITE_AWAY = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_NOTADB,
 }
+# A connection that was used this short a time ago is taken to be alive.
+_TRUSTED_SECONDS = 0.5
 
 
 class Database:
@@ -108,7 +109,7 @@ def _postgresql(url: sa.URL, pool_size: int, **options: Any) -> sa.Engine:
         record.info["last_used"] = time.monotonic()
 
     def try_out(connection: Any, record: Any, _: Any) -> None:
-        """Ask one that lay idle whether it still lives; asking each time would double the cost of a read."""
+        """Ask one that lay idle whether it still lives; asking each time would make two round trips of a read."""
         if time.monotonic() - record.info.get("last_used", math.inf) > _TRUSTED_SECONDS:
             try:
                 engine.dialect.do_ping(connection)

@@ -8,7 +8,7 @@ _YOUNG_OBJECTS = 20_000
 def settle_memory() -> None:
     """Exempt all that exists from collection, and collect less often; to be called when a process is set up.
 
-    Modules, contracts and mappers stay until the end. Going through them again and again took a tenth of a worker's time.
+    Modules, contracts and mappers stay until the end; going through them again and again is work for nothing.
     """
     gc.collect()
     gc.freeze()

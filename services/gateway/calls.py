@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import urllib3
 
@@ -33,15 +33,19 @@ Call = Callable[[str, str, Mapping[str, str], bytes], Answer]
 class OverHttp:
     """Calls over pooled connections; safe among threads."""
 
-    def __init__(self, url: str, *, connections: int, timeout_seconds: float) -> None:
+    def __init__(self, url: str, *, connections: int, timeout_seconds: int) -> None:
+        self._prefix = urlsplit(url).path.rstrip("/")  # a service may stand behind a path of a proxy
+        self._patience = timeout_seconds
         self._pool = urllib3.connection_from_url(
-            url, maxsize=connections, timeout=urllib3.Timeout(timeout_seconds), retries=False
+            url, maxsize=connections, block=True, timeout=urllib3.Timeout(timeout_seconds), retries=False
         )
 
     def __call__(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Return the answer; raises NoAnswer."""
         try:
-            answer = self._pool.urlopen(method, target, body, headers, redirect=False)
+            answer = self._pool.urlopen(
+                method, self._prefix + target, body, headers, redirect=False, pool_timeout=self._patience
+            )
         except urllib3.exceptions.HTTPError as error:
             raise NoAnswer(str(error)) from error
         return Answer(

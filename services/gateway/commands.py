@@ -111,9 +111,8 @@ class _Door:
         )
 
     def _answer(self, envelope: Envelope, sent: Sent, wait: int) -> Response:
-        with suppress(
-            TookTooLong
-        ):  # the number comes after the confirm: whoever waits for it first is woken once
+        # The number comes after the confirm: whoever waits for it first is woken once.
+        with suppress(TookTooLong):
             sent.tracked.exception(TRACKED_SECONDS)
         try:
             sent.confirmed.result(CONFIRM_SECONDS)

@@ -25,6 +25,6 @@ class RateLimit:
             status=429,
             code="too_many_requests",
             title="Too many requests.",
-            detail=f"At most {self._rate} are taken. Try again in {seconds} seconds.",
+            detail=f"At most {self._rate} are taken. Try again in {seconds} s.",
             headers={"Retry-After": str(seconds)},
         )

@@ -74,16 +74,19 @@ def _record_requests(
         if became["rank"] > known["rank"]:
             known.update({name: became[name] for name in _OUTCOME_SETS})
     saved = {row.command_id: row for row in _upsert(tx, rows.values())}
-    told = {_tell_tracked(one, saved[one.envelope.id], tx) for one in commands}
+    told: set[tuple[str, str | None]] = set()
+    for one in commands:
+        if _tell_tracked(one, saved[one.envelope.id], tx):
+            told.add((one.envelope.id, one.reply_to))
     for command_id in dict.fromkeys(envelope.correlation_id for envelope, _ in outcomes):
         _tell_moved(saved[command_id], told, tx)
 
 
-def _tell_tracked(one: Observed, row: sa.Row[Any], tx: Transaction) -> tuple[str, str] | None:
-    """Answer whoever sent a command, and return whom if that said how the command ended."""
+def _tell_tracked(one: Observed, row: sa.Row[Any], tx: Transaction) -> bool:
+    """Answer whoever sent a command, and return whether that said how the command ended."""
     log.info("tracked", command_id=row.command_id, tracking_number=row.tracking_number, type=row.type)
     if not one.reply_to:
-        return None
+        return False
     same = row.fingerprint == one.envelope.fingerprint
     tracked = {
         "kind": "tracked",
@@ -93,12 +96,12 @@ def _tell_tracked(one: Observed, row: sa.Row[Any], tx: Transaction) -> tuple[str
     }
     tx.reply(one.reply_to, row.command_id, tracked)
     if not (same and one.envelope.waits and RequestStatus(row.status).is_settled):
-        return None
+        return False
     tx.reply(one.reply_to, row.command_id, _settled(row))
-    return row.command_id, one.reply_to
+    return True
 
 
-def _tell_moved(row: sa.Row[Any], told: Collection[tuple[str, str] | None], tx: Transaction) -> None:
+def _tell_moved(row: sa.Row[Any], told: Collection[tuple[str, str | None]], tx: Transaction) -> None:
     """Tell how a command ended to whoever waits for it and was not told yet."""
     number = row.tracking_number
     log.info("moved", command_id=row.command_id, tracking_number=number, status=row.status, code=row.code)

@@ -29,9 +29,8 @@ def event_type(key: str) -> str:
     return _TYPE_PREFIX + key
 
 
-@lru_cache(
-    maxsize=1000
-)  # it is asked of each message; what others send may hold anything, so not all is kept
+# It is asked of each message; what others send may hold anything, so not all is kept.
+@lru_cache(maxsize=1000)
 def key_of_type(type_: str) -> str:
     """Return the routing key of a CloudEvents type.
 

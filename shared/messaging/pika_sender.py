@@ -34,9 +34,8 @@ class PikaSender:
         sent = self._listeners.add(publication.message_id)
         link = self._running()
         self._outgoing.append((publication, sent))
-        if (
-            link and not self._flush_due
-        ):  # one wake-up is enough for all that is handed over until the loop wakes
+        # One wake-up is enough for all that is handed over until the loop wakes.
+        if link and not self._flush_due:
             self._flush_due = True
             link.loop.add_callback_threadsafe(self._flush)
         if self._closed:

@@ -85,20 +85,24 @@ class Batch:
                 changed = sa.inspect(thing).committed_state
                 if thing in self.session and changed:
                     alike.setdefault((model, tuple(sorted(changed))), []).append(thing)
-        alike = {
-            kind: things for kind, things in alike.items() if len(things) >= _TOGETHER
-        }  # a few it does itself
-        rows = {
-            (model, names): [[getattr(thing, name) for name in names] for thing in things]
-            for (model, changed), things in alike.items()
-            for names in [(sa.inspect(model).primary_key[0].name, *changed)]
-        }
-        self._release([thing for things in alike.values() for thing in things])
-        for (model, names), values in rows.items():
-            update_rows(self.session, model.__table__, names, values)
+        updates: list[tuple[sa.Table, Sequence[str], list[list[Any]]]] = []
+        written: list[Any] = []
+        for (model, changed), things in alike.items():
+            if len(things) < _TOGETHER:
+                continue  # the session itself is quicker with a few
+            names = (sa.inspect(model).primary_key[0].name, *changed)
+            updates.append(
+                (model.__table__, names, [[getattr(thing, name) for name in names] for thing in things])
+            )
+            written += things
+        self._release(written)
+        for update in updates:
+            update_rows(self.session, *update)
 
     def _release(self, written: Sequence[Any]) -> None:
         """Take what is written by other means out of the session, or it would write it too."""
+        if not written:
+            return
         if len(written) == len(self.session.dirty) and not self.session.new and not self.session.deleted:
             self.session.expunge_all()  # much quicker than one by one
         else:

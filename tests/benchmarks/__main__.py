@@ -138,7 +138,7 @@ EXPLANATIONS = {
     " and as outcomes back to tracking; 500 wait for their number at any time. Rate: first command sent to last completed."
     " One worker process of each service, logging and metrics on.",
     "one hop": "the commands wait in a queue before the workers may begin; taken, decided, committed, its outcome"
-    " published, acknowledged. Cardwork's hop is two accounts workers, which keeps an outbox and publishes two messages"
+    " published, acknowledged. Cardwork's hop is two accounts workers, which keep an outbox and publish two messages"
     " a command, an event and the outcome; the peers change the same rows of the same tables and publish the outcome.",
     "bare hop": "the same, but nothing is published: only the peers can leave that out.",
     "three-step flow": "the same rows by three Celery tasks (record, cancel, complete), each published with a confirm"

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from flask import Flask, Response, request
@@ -27,17 +28,23 @@ def _app() -> Flask:
     return app
 
 
+@contextmanager
+def _serving() -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, _app(), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+
+
 @pytest.fixture(params=["http", "process"])
 def call(request: pytest.FixtureRequest) -> Iterator[Call]:
     if request.param == "process":
         yield WithinProcess(_app(), "echo")
         return
-    server = make_server("127.0.0.1", 0, _app(), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield OverHttp(f"http://127.0.0.1:{server.port}", connections=2, timeout_seconds=5)
-    server.shutdown()
-    thread.join()
+    with _serving() as url:
+        yield OverHttp(url, connections=2, timeout_seconds=5)
 
 
 def test_request_and_answer_arrive_whole(call: Call) -> None:
@@ -55,6 +62,12 @@ def test_a_request_without_a_body(call: Call) -> None:
 
 def test_a_redirection_is_an_answer_like_any_other(call: Call) -> None:
     assert call("GET", "/elsewhere", {}, b"").status == 302
+
+
+def test_a_service_may_stand_behind_a_path() -> None:
+    with _serving() as url:
+        call = OverHttp(f"{url}/things/", connections=1, timeout_seconds=5)
+        assert call("GET", "/x", {"X-Request-Id": "abc"}, b"").body.decode() == "GET|x|{}||none|abc"
 
 
 def test_a_service_that_is_away_gives_no_answer() -> None:

@@ -160,6 +160,7 @@ class TrackingByItself:
 
     def __init__(self, url: str) -> None:
         upgrade(service, url)
+        self.said: list[tuple[str, str]] = []
         self.database = ServiceDatabase(url)
         self._dispatcher = Dispatcher(
             service,
@@ -184,6 +185,7 @@ class TrackingByItself:
         ]
         processed = self._dispatcher.process(deliveries)
         assert not processed.publications, "a dead letter"
+        self.said = [(str(reply.content["kind"]), reply.command_id) for reply in processed.replies]
         answered: dict[str, str] = {}
         for reply in processed.replies:
             number = reply.content["tracking_number"]
@@ -258,6 +260,23 @@ def on_postgresql(database: Database) -> Iterator[TrackingByItself]:
     tracking = TrackingByItself(database.url)
     yield tracking
     tracking.database.close()
+
+
+@pytest.mark.parametrize("repeats", [False, True], ids=["once", "repeated without waiting"])
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "in one batch"])
+def test_who_waits_is_told_the_end_once(
+    on_sqlite: TrackingByItself, *, together: bool, repeats: bool
+) -> None:
+    """Whether command and outcome come in one batch or in two, and whatever else its sender asks meanwhile."""
+    history = _history(["completed"])
+    waits = replace(history.commands[0], waits=True)
+    again = history.commands if repeats else ()
+    said = []
+    for batch in [[waits, *again, *history.outcomes]] if together else [[waits], [*again, *history.outcomes]]:
+        on_sqlite.hear(batch)
+        said += on_sqlite.said
+    assert said.count(("settled", history.id)) == 1
+    assert said.count(("tracked", history.id)) == 1 + len(again)
 
 
 def test_workers_that_hear_each_others_commands_and_outcomes_do_not_wait_in_a_ring(

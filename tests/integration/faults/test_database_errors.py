@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from shared.database import Database, DatabaseAway, sqlite_url
 from shared.errors import Unavailable
 from shared.testing.databases import Database as Fresh
+from shared.testing.databases import Postgres
 
 
 def raised_by(database: Database, *statements: str) -> BaseException | None:
@@ -51,6 +52,22 @@ def test_postgresql(database: Fresh, state: str, expected: type[Exception]) -> N
 def test_a_statement_that_takes_too_long_has_lost_a_race(database: Fresh) -> None:
     ours = Database(database.url)
     assert type(raised_by(ours, "set local statement_timeout = 1", "select pg_sleep(5)")) is Unavailable
+    ours.close()
+
+
+def test_a_connection_that_died_while_it_lay_idle_is_not_handed_out(
+    postgres: Postgres, database: Fresh
+) -> None:
+    ours = Database(database.url)
+
+    def use() -> None:
+        for door in (ours.read, ours.write):
+            with door() as session:
+                assert session.scalar(sa.text("select 1")) == 1
+
+    use()
+    postgres.restart()
+    use()
     ours.close()
 
 
