@@ -10,9 +10,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from shared.sealing import new_seal_key
 from shared.settings import Settings
 
-KEYS = ("assertion_private_key", "assertion_public_key", "card_encryption_key", "card_lookup_key")
+KEYS = ("assertion_private_key", "assertion_public_key", "card_encryption_key", "card_lookup_key", "sealing_key")
 
 
 def make_keys() -> dict[str, str]:
@@ -25,6 +26,7 @@ def make_keys() -> dict[str, str]:
         "assertion_public_key": public,
         "card_encryption_key": b64encode(secrets.token_bytes(32)).decode(),
         "card_lookup_key": b64encode(secrets.token_bytes(32)).decode(),
+        "sealing_key": new_seal_key(),
     }
 
 

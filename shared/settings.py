@@ -44,6 +44,7 @@ class Settings:
     assertion_public_key: str | None = _secret()
     card_encryption_key: str | None = _secret()
     card_lookup_key: str | None = _secret()
+    sealing_key: str | None = _secret()
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -65,7 +66,20 @@ class Settings:
     inbox_days: int = 30
 
     session_minutes: int = 30
+    access_code_days: int = 14
+    password_reset_minutes: int = 30
+    unused_user_days: int = 120
+    longest_delegation_days: int = 365
+    approval_days: int = 7
     longest_suspension_days: int = 365
+
+    service_times: str = ""
+    tracking_months: int = 84
+
+    portal_url: str = "http://127.0.0.1:8000"
+    mail_url: str | None = _secret()
+    mail_sender: str = "Cardwork <cardwork@localhost>"
+    mail_attempts: int = 12
 
     log_format: str = "json"
     log_level: str = "info"
@@ -78,7 +92,16 @@ class Settings:
 
 _CHOICES = {"log_format": ("json", "console"), "log_level": ("debug", "info", "warning", "error")}
 _URLS = frozenset(
-    {"database_url", "broker_url", "broker_management_url", "identity_url", "accounts_url", "tracking_url"}
+    {
+        "database_url",
+        "broker_url",
+        "broker_management_url",
+        "identity_url",
+        "accounts_url",
+        "tracking_url",
+        "portal_url",
+        "mail_url",
+    }
 )
 
 

@@ -16,7 +16,6 @@ from shared.contracts.accounts import (
     AccountRow,
     AccountStatus,
     ControlAccountNode,
-    FieldChange,
     FindAccounts,
     FindAccountsByCard,
     GetAccount,
@@ -26,6 +25,7 @@ from shared.contracts.accounts import (
     ListControlAccounts,
 )
 from shared.contracts.base import Page
+from shared.contracts.history import FieldChange
 from shared.contracts.types import Channel
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.errors import NotFound

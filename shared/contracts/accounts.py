@@ -1,16 +1,17 @@
 """What the accounts service is asked to do, what happens there, and what can be read from it."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
 
 from shared.contracts.base import Message, command, event, read, view
+from shared.contracts.history import FieldChange
+from shared.contracts.service_times import AT_ONCE, ONE_DAY
 from shared.contracts.tracking import RequestRow
 from shared.contracts.types import (
     AccountId,
     Address,
     CardNumber,
-    Channel,
     Comment,
     CompanyNumber,
     ControlAccountNumber,
@@ -29,9 +30,6 @@ from shared.contracts.types import (
     Postcode,
     UniversalNumber,
 )
-
-AT_ONCE = timedelta(minutes=1)
-ONE_DAY = timedelta(days=1)
 
 
 class Level(StrEnum):
@@ -298,22 +296,6 @@ class AccountProfile:
     last_requests: Annotated[
         list[RequestRow] | None, Note("the latest requests; null while tracking is away")
     ] = None
-
-
-@view
-class FieldChange:
-    """One field of one account changed: the old and the new value, who did it, for whom, when, over which channel."""
-
-    at: datetime
-    field: str
-    old: str | None
-    new: str | None
-    actor: str
-    on_behalf_of: str | None
-    channel: Channel
-    command: str
-    command_id: str
-    tracking_number: Annotated[str | None, Note("null while tracking is away")] = None
 
 
 @read(

@@ -1,4 +1,4 @@
-"""What became of a command: the four answers that every service gives, and how they merge.
+"""What became of a command: the five answers that every service gives, and how they merge.
 
 Tracking hears these of every command, so that it needs no change for a new one. An outcome travels under the command's
 correlation id.
@@ -53,11 +53,15 @@ FINAL = frozenset({RequestStatus.COMPLETED, RequestStatus.REJECTED, RequestStatu
 
 @event("outcomes")
 class CommandAccepted(Message):
-    """The owner has taken the command up and will finish it later."""
+    """The owner has taken the command up and will finish it later.
+
+    ``approver_function`` is what a second person needs to approve it, where the command waits for one.
+    """
 
     command_id: CommandId
     command: str
     status: RequestStatus = RequestStatus.PROCESSING
+    approver_function: str | None = None
 
 
 @event("outcomes")
@@ -90,7 +94,15 @@ class CommandFailed(Message):
     message: str
 
 
-OUTCOMES = (CommandAccepted, CommandCompleted, CommandRejected, CommandFailed)
+@event("outcomes")
+class CommandWithdrawn(Message):
+    """The command was taken back before it was carried out (Part 2 no. 1)."""
+
+    command_id: CommandId
+    command: str
+
+
+OUTCOMES = (CommandAccepted, CommandCompleted, CommandRejected, CommandFailed, CommandWithdrawn)
 
 
 def status_of(outcome: Message) -> RequestStatus:
@@ -101,4 +113,5 @@ def status_of(outcome: Message) -> RequestStatus:
         CommandCompleted: RequestStatus.COMPLETED,
         CommandRejected: RequestStatus.REJECTED,
         CommandFailed: RequestStatus.FAILED,
+        CommandWithdrawn: RequestStatus.WITHDRAWN,
     }[type(outcome)]

@@ -1,13 +1,17 @@
 """What can be read about requests: every command that was ever submitted, and what became of it."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
-from shared.contracts.base import Message, read, view
+from shared.contracts.base import Message, command, event, read, view
 from shared.contracts.outcomes import RequestStatus
+from shared.contracts.service_times import AT_ONCE
 from shared.contracts.types import (
     AccountId,
     Channel,
+    CommandId,
+    Comment,
     ControlAccountNumber,
     Cursor,
     Json,
@@ -20,6 +24,59 @@ from shared.contracts.types import (
 RequestType = Annotated[
     str, Text(3, 100, r"^[a-z-]+\.[a-z0-9-]+$", "a command's name, such as accounts.cancel-account")
 ]
+
+RequestNumber = Annotated[str, Text(10, 36, r"^[0-9A-Za-z-]+$", "a tracking number or a command id")]
+
+
+class Decision(StrEnum):
+    """What a person decides about a request that waits."""
+
+    APPROVE = "approve"
+    REFUSE = "refuse"
+    WITHDRAW = "withdraw"
+
+
+# Commands and the event that carries them to the owner of the request
+
+
+@command(
+    "tracking", route="/tracking/{tracking_number}/approve", function="tracking.approve", service_time=AT_ONCE
+)
+class ApproveRequest(Message):
+    """Let a request be carried out that waits for a second person; its asker never can (Part 2 no. 6)."""
+
+    tracking_number: RequestNumber
+    comment: Comment | None = None
+
+
+@command(
+    "tracking", route="/tracking/{tracking_number}/refuse", function="tracking.approve", service_time=AT_ONCE
+)
+class RefuseRequest(Message):
+    """Refuse a request that waits for a second person."""
+
+    tracking_number: RequestNumber
+    comment: Comment | None = None
+
+
+@command(
+    "tracking", route="/tracking/{tracking_number}/withdraw", function="tracking.withdraw", service_time=AT_ONCE
+)
+class WithdrawRequest(Message):
+    """Take back a request that waits for approval or for its time (Part 2 no. 1)."""
+
+    tracking_number: RequestNumber
+    comment: Comment | None = None
+
+
+@event("tracking")
+class RequestDecided(Message):
+    """Somebody who may do so decided about a waiting request; the service that owns it carries the decision out."""
+
+    request_id: CommandId
+    request_type: RequestType
+    decision: Decision
+    comment: Comment | None = None
 
 
 @view
@@ -120,4 +177,4 @@ class GetRequestOverview(Message):
 class GetRequest(Message):
     """One request with its timeline, by its tracking number or its command id (TRK-03)."""
 
-    tracking_number: Annotated[str, Text(10, 36, r"^[0-9A-Za-z-]+$", "a tracking number or a command id")]
+    tracking_number: RequestNumber

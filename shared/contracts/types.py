@@ -54,6 +54,16 @@ class Sensitive:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """A secret that travels in no message readably: the gateway seals it, and only who holds the key reads it.
+
+    ``longest`` is the length of the plain text; the rule for the text itself has to leave room for the sealed form.
+    """
+
+    longest: int = 200
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """What a reader of the API should know of this field."""
 
@@ -74,14 +84,23 @@ ControlAccountNumber = Annotated[
 ]
 NewControlAccountNumber = Annotated[str, Text(15, 15, r"^[0-9]{15}$", "15 digits")]
 CompanyNumber = Annotated[str, Text(1, 20)]
+KnownCompanyNumber = Annotated[str, Text(1, 20), Scoped("identity", "company")]
 CardNumber = Annotated[str, Text(12, 19, r"^[0-9]{12,19}$", "12 to 19 digits"), Sensitive(visible=4)]
 UserId = Annotated[str, Text(3, 64, r"^[a-z0-9][a-z0-9._@-]*$", "lower-case letters, digits and . _ @ -")]
+UserKey = Annotated[str, identifier("usr"), Scoped("identity", "user")]
+DelegationId = Annotated[str, identifier("dlg"), Scoped("identity", "delegation")]
 CommandId = Annotated[str, Text(36, 36, r"^[0-9a-f-]{36}$", "a UUID")]
 TrackingNumber = Annotated[str, Text(10, 16, None, "as printed in the answer to a command")]
 Comment = Annotated[str, Text(1, 500)]
 Name = Annotated[str, Text(1, 100)]
 EmbossedName = Annotated[
     str, Text(1, 26, r"^[A-Z0-9 .'/&-]+$", "capital letters, digits, spaces and . ' / & -")
+]
+Function = Annotated[
+    str, Text(3, 60, r"^[a-z]+(-[a-z]+)*\.[a-z]+(-[a-z]+)*$", "a function, such as accounts.cancel")
+]
+CommandName = Annotated[
+    str, Text(3, 100, r"^[a-z-]+\.[a-z0-9-]+$", "a command's name, such as accounts.cancel-account")
 ]
 Cursor = Annotated[str, Text(1, 500), Note("next_cursor of the page before")]
 Limit = Annotated[int, Number(1, 500)]
@@ -96,6 +115,15 @@ Phone = Annotated[
     str, Text(3, 32, r"^[+0-9][0-9 ()./-]*$", "digits, with a leading + for an international number")
 ]
 Email = Annotated[str, Text(3, 254, r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "an e-mail address")]
+
+
+class Language(StrEnum):
+    """A language that Cardwork speaks to people in (Part 2 no. 19)."""
+
+    ENGLISH = "en"
+    FRENCH = "fr"
+    SPANISH = "es"
+    GERMAN = "de"
 
 
 class Channel(StrEnum):
