@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deploy.demonstration.accounts import DemonstrationAccounts
-from deploy.demonstration.structure import nodes
-from deploy.demonstration.users import DemonstrationUser, users
+from deploy.demonstration.structure import COMPANIES, Company, nodes, number_at
+from deploy.demonstration.users import DemonstrationUser, language_of, users
 from services.accounts import demonstration as accounts_of
 from services.identity import demonstration as identity_of
 from shared.settings import BadSettings
@@ -46,7 +46,13 @@ def load_demonstration(
     now = shape.clock()
     given = DemonstrationAccounts(accounts, now.date())
     loaded = accounts_of.load(shape.database("accounts"), shape.settings, nodes(), given, progress=progress)
-    enrolled = identity_of.load(shape.database("identity"), map(_as_enrolled, users()), now)
+    enrolled = identity_of.load(
+        shape.database("identity"),
+        map(_as_enrolled, users()),
+        now,
+        companies=[_as_company(company, place) for place, company in enumerate(COMPANIES, 1)],
+        structure={node.number: node.path for node in nodes()},
+    )
     return Summary(
         control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled
     )
@@ -61,4 +67,16 @@ def _as_enrolled(user: DemonstrationUser) -> dict[str, object]:
         "company": user.company,
         "role": user.role,
         "control_accounts": user.control_accounts,
+        "email": user.email,
+        "phone": None,
+        "language": user.language,
+    }
+
+
+def _as_company(company: Company, place: int) -> dict[str, object]:
+    return {
+        "number": company.number,
+        "name": company.name,
+        "control_account": number_at(place),
+        "language": language_of(company),
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from deploy.demonstration.draws import draw, one_of
 from deploy.demonstration.structure import COMPANIES, Company, number_at
 from shared.actor import EVERYWHERE, Party
+from shared.contracts.types import Language
 
 OPERATOR = "issuer.operator"
 _PRINCIPAL = "principal"
@@ -32,6 +33,8 @@ class DemonstrationUser:
     company: str | None
     role: str
     control_accounts: tuple[str, ...]
+    email: str
+    language: Language
 
     @property
     def password(self) -> str:
@@ -53,6 +56,11 @@ def demo_users() -> list[dict[str, str]]:
     return [{"user_id": user.user_id, "password": user.password, "role": user.role} for user in users()]
 
 
+def language_of(company: Company) -> Language:
+    """Return the language of a company's people."""
+    return _LANGUAGES.get(company.country, Language.ENGLISH)
+
+
 def principal_of(company: Company) -> str:
     """Return the user id of a company's principal programme administrator."""
     return f"{company.key}.{_PRINCIPAL}"
@@ -69,6 +77,7 @@ def _administrators(company: Company, place: int) -> list[DemonstrationUser]:
     ]
 
 
+_LANGUAGES = {"GB": Language.ENGLISH, "FR": Language.FRENCH, "DE": Language.GERMAN}
 _NAMES = {
     "northmoor": ("Rosalind Hartley", "Gareth Pritchard", "Meera Sharma", "Duncan Campbell"),
     "valdoree": ("Hélène Delacroix", "Étienne Garnier", "Nadia Benali", "Loïc Le Goff"),
@@ -96,6 +105,8 @@ def _issuers() -> list[DemonstrationUser]:
             company=None,
             role=role,
             control_accounts=(EVERYWHERE,),
+            email=f"{user_id}@issuer.example",
+            language=Language.ENGLISH,
         )
         for user_id, name, role in (
             ("issuer.helpdesk", "Sophie Lambert", "issuer_help_desk"),
@@ -114,4 +125,6 @@ def _client(
         company=company.number,
         role=role,
         control_accounts=numbers,
+        email=f"{job}@{company.domain}",
+        language=language_of(company),
     )

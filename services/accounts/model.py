@@ -12,6 +12,8 @@ from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, L
 from shared.contracts.types import Channel
 from shared.database import Instant, code_point_text
 from shared.errors import Rejected
+from shared.history import define_history
+from shared.messaging.held import define_held
 from shared.messaging.inbox import define_inbox
 from shared.messaging.outbox import define_outbox
 
@@ -200,24 +202,10 @@ class Hold(Base):
         return not self.in_force and self.closed_at is None
 
 
-change = sa.Table(
-    "change",
-    Base.metadata,
-    sa.Column("account_id", sa.String(30), primary_key=True),
-    sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("at", Instant, nullable=False),
-    sa.Column("field", sa.String(40), nullable=False),
-    sa.Column("old", sa.Text),
-    sa.Column("new", sa.Text),
-    sa.Column("actor", sa.String(64), nullable=False),
-    sa.Column("on_behalf_of", sa.String(64)),
-    sa.Column("channel", sa.String(40), nullable=False),
-    sa.Column("command", sa.String(100), nullable=False),
-    sa.Column("command_id", sa.String(36), nullable=False),
-)
-
+change = define_history(Base.metadata)
 define_inbox(Base.metadata)
 define_outbox(Base.metadata)
+define_held(Base.metadata)
 
 
 def open_holds(session: orm.Session, account_ids: Sequence[str]) -> list[Hold]:

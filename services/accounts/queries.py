@@ -26,9 +26,9 @@ from shared.contracts.accounts import (
 )
 from shared.contracts.base import Page
 from shared.contracts.history import FieldChange
-from shared.contracts.types import Channel
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.errors import NotFound
+from shared.history import history_page
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of
 
@@ -174,14 +174,7 @@ def _holds(account_id: str, session: orm.Session) -> list[HoldView]:
 def get_account_history(query: GetAccountHistory, reader: Reader) -> Page[FieldChange]:
     """Return every change of an account's fields, the newest first (ACC-18)."""
     _one(query.account_id, reader)
-    last = decode_cursor(query.cursor, str)
-    mine = change.c.account_id == query.account_id
-    total = reader.session.scalar(sa.select(sa.func.count()).select_from(change).where(mine))
-    statement = sa.select(change).where(mine)
-    if last:
-        statement = statement.where(change.c.id < last[0])
-    found = reader.session.execute(statement.order_by(change.c.id.desc()).limit(query.limit + 1)).all()
-    return page_of(found, query.limit, _change, lambda row: (row.id,), total)
+    return history_page(reader, change, query.account_id, cursor=query.cursor, limit=query.limit)
 
 
 # What a caller may see
@@ -273,11 +266,4 @@ def _row(row: sa.Row[CardAccount, str]) -> AccountRow:
         last_name=account.last_name, card_number=mask(row.last_four), product=account.product, status=account.status,
         payment_status=account.payment_status, employee_id=account.employee_id, cost_centre=account.cost_centre,
         universal_number=account.universal_number, control_account=account.control_account,
-    )  # fmt: skip
-
-
-def _change(row: sa.Row[Any]) -> FieldChange:
-    return FieldChange(
-        at=row.at, field=row.field, old=row.old, new=row.new, actor=row.actor, on_behalf_of=row.on_behalf_of,
-        channel=Channel(row.channel), command=row.command, command_id=row.command_id,
     )  # fmt: skip

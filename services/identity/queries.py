@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.identity.model import Grant, Session, User
+from shared.contracts.identity import UserStatus
 
 Groups = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
 
@@ -29,7 +30,7 @@ class SignedIn:
 
 _GRANTS = (
     sa.select(sa.func.aggregate_strings(Grant.function + " " + Grant.control_account, ","))
-    .where(Grant.user_id == User.user_id)
+    .where(Grant.user == User.id)
     .scalar_subquery()
 )
 # Built once: it runs for every request.
@@ -45,12 +46,12 @@ _SESSIONS = (
         User.company,
         _GRANTS.label("grants"),
     )
-    .join(User, User.user_id == Session.user_id)
+    .join(User, User.id == Session.user)
     .where(
         Session.token_hash.in_(sa.bindparam("token_hashes", expanding=True)),
         Session.last_used_at > sa.bindparam("unused_since"),
         Session.revoked_at.is_(None),
-        User.active,
+        User.status == UserStatus.ACTIVE,
     )
 )
 

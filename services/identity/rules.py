@@ -1,6 +1,6 @@
 """Identity's policies, as pure values and functions: what each role may do, and how a guesser is slowed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -26,31 +26,89 @@ class Role:
     functions: frozenset[str] = frozenset()
 
 
-_SEEING = frozenset({"accounts.view", "control-accounts.view", "tracking.view"})
-_ADMINISTERING = _SEEING | {"accounts.cancel", "accounts.suspend"}
-
-# A grant is a function over a control account. Roles without any act by invitation, or on a single account of their
-# own; they sign in, and see nothing of a control account.
-ROLES: Mapping[str, Role] = {
-    "programme_manager": Role(Party.CLIENT, _SEEING),
-    "programme_administrator": Role(Party.CLIENT, _ADMINISTERING),
-    "principal_programme_administrator": Role(Party.CLIENT, _ADMINISTERING),
-    "alternate_programme_administrator": Role(Party.CLIENT, _SEEING),
-    "application_approver": Role(Party.CLIENT),
-    "identity_voucher": Role(Party.CLIENT),
-    "cardholder": Role(Party.HOLDER),
-    "applicant": Role(Party.HOLDER),
-    "issuer_help_desk": Role(Party.ISSUER, _SEEING | {"accounts.suspend"}),
-    "issuer_operator": Role(Party.ISSUER, _ADMINISTERING | {"accounts.open", "control-accounts.open"}),
+_OWN = frozenset({"me.contact"})
+_SEEING = _OWN | {"accounts.view", "companies.view", "control-accounts.view", "roles.view", "tracking.view"}
+_ADMINISTERING = _SEEING | {
+    "accounts.cancel",
+    "accounts.suspend",
+    "delegations.lend",
+    "delegations.view",
+    "tracking.approve",
+    "tracking.withdraw",
 }
+_HELPING = _SEEING | {
+    "accounts.suspend",
+    "delegations.view",
+    "tracking.withdraw",
+    "users.contact",
+    "users.deactivate",
+    "users.enrol",
+    "users.entitle",
+    "users.reactivate",
+    "users.second-factor",
+    "users.view",
+}
+
+# A grant is a function over a control account. Holders and applicants act on what is their own, which is no grant.
+ROLES: Mapping[str, Role] = {
+    "programme_manager": Role(Party.CLIENT, _SEEING | {"delegations.view", "users.view"}),
+    "programme_administrator": Role(Party.CLIENT, _ADMINISTERING),
+    "principal_programme_administrator": Role(
+        Party.CLIENT, _ADMINISTERING | {"companies.configure", "users.consent", "users.view"}
+    ),
+    "alternate_programme_administrator": Role(
+        Party.CLIENT, _SEEING | {"delegations.lend", "delegations.view", "tracking.withdraw"}
+    ),
+    "application_approver": Role(Party.CLIENT, _OWN),
+    "identity_voucher": Role(Party.CLIENT, _OWN | {"users.view", "users.vouch"}),
+    "cardholder": Role(Party.HOLDER, _OWN),
+    "applicant": Role(Party.HOLDER, _OWN),
+    "issuer_help_desk": Role(Party.ISSUER, _HELPING),
+    "issuer_operator": Role(
+        Party.ISSUER,
+        _HELPING
+        | {
+            "accounts.cancel",
+            "accounts.open",
+            "companies.configure",
+            "companies.enrol",
+            "control-accounts.open",
+            "tracking.approve",
+        },
+    ),
+}
+
+
+def role_named(role: str) -> Role:
+    """Return a role; raises Rejected where there is none of that name."""
+    known = ROLES.get(role)
+    if known is None:
+        raise Rejected("unknown_role", f"There is no role {role}; see GET /roles.", "role")
+    return known
+
+
+def functions_open_to(party: Party) -> frozenset[str]:
+    """Return the functions that people of a party may be granted: those of any of its roles."""
+    return frozenset().union(*(role.functions for role in ROLES.values() if role.party is party))
 
 
 def functions_of(role: str, party: Party) -> frozenset[str]:
     """Return the functions that a role brings; raises Rejected where the party has no such role."""
-    known = ROLES.get(role)
-    if known is None or known.party is not party:
+    known = role_named(role)
+    if known.party is not party:
         raise Rejected("unknown_role", f"There is no role {role} for the party {party}.", "role")
     return known.functions
+
+
+def lowest_common(paths: Iterable[str]) -> str:
+    """Return the path of the lowest control account at or above all of these; nothing is above everything."""
+    common: list[str] | None = None
+    for path in paths:
+        steps = path.split("/") if path else []
+        if common is None:
+            common = steps
+        common = [mine for mine, other in zip(common, steps, strict=False) if mine == other]
+    return "/".join(common or [])
 
 
 def pause_after(failures: int) -> timedelta:

@@ -21,18 +21,22 @@ def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def start_session(session: orm.Session, user_id: str, now: datetime) -> str:
+def start_session(
+    session: orm.Session, user: str, now: datetime, *, address: str | None = None, agent: str | None = None
+) -> str:
     """Sign a user in and return the token that only its bearer will know; sessions that ended long ago are dropped."""
     forgotten = now - rules.ENDED_SESSIONS_KEPT
-    session.execute(sa.delete(Session).where(Session.user_id == user_id, Session.last_used_at < forgotten))
+    session.execute(sa.delete(Session).where(Session.user == user, Session.last_used_at < forgotten))
     token = secrets.token_urlsafe(32)
     session.add(
         Session(
             session_id=new_id("ses"),
             token_hash=hash_token(token),
-            user_id=user_id,
+            user=user,
             started_at=now,
             last_used_at=now,
+            address=address,
+            agent=agent,
         )
     )
     session.flush()
@@ -83,4 +87,10 @@ def _keep_alive(
 def revoke_session(session: orm.Session, session_id: str, now: datetime) -> None:
     """End a session at once; one that has ended stays as it is."""
     ending = sa.update(Session).where(Session.session_id == session_id, Session.revoked_at.is_(None))
+    session.execute(ending.values(revoked_at=now))
+
+
+def revoke_sessions_of(session: orm.Session, user: str, now: datetime) -> None:
+    """End every session of a user at once."""
+    ending = sa.update(Session).where(Session.user == user, Session.revoked_at.is_(None))
     session.execute(ending.values(revoked_at=now))

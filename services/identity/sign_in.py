@@ -17,6 +17,7 @@ from services.identity.model import Base, SignInAttempts, User
 from services.identity.passwords import hash_password, is_outdated, is_password
 from services.identity.queries import SignedIn, find_sessions
 from services.identity.sessions import hash_token, start_session
+from shared.contracts.identity import UserStatus
 from shared.database import Database, insert, is_postgresql
 from shared.errors import Rejected
 
@@ -42,6 +43,7 @@ class TooManyAttempts(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    id: str | None = None
     password_hash: str | None = None
     active: bool = False
 
@@ -55,14 +57,16 @@ def sign_in(
     if not is_password(known.password_hash, password) or not known.active:
         log.warning("sign-in failed", user=user_id if known.password_hash else None)
         raise SignInFailed
+    assert known.id is not None
     assert known.password_hash is not None
     renewed = hash_password(password) if is_outdated(known.password_hash) else None
     with database.write() as session:
         session.execute(sa.delete(SignInAttempts).where(SignInAttempts.user_id_hash == _hashed(user_id)))
         if renewed:
-            unchanged = User.user_id == user_id, User.password_hash == known.password_hash
+            unchanged = User.id == known.id, User.password_hash == known.password_hash
             session.execute(sa.update(User).where(*unchanged).values(password_hash=renewed))
-        token = start_session(session, user_id, now)
+        session.execute(sa.update(User).where(User.id == known.id).values(last_signed_in_at=now))
+        token = start_session(session, known.id, now)
         found = find_sessions(session, [hash_token(token)], now=now, lifetime=lifetime)
     return token, found[hash_token(token)]
 
@@ -73,12 +77,12 @@ def _begin(database: Database, user_id: str, now: datetime) -> _Known:
         _forget_old_failures(session, now)
         wait = _attempts(session, user_id, now).begin(now)
         row = session.execute(
-            sa.select(User.password_hash, User.active).where(User.user_id == user_id)
+            sa.select(User.id, User.password_hash, User.status).where(User.user_id == user_id)
         ).one_or_none()
     if wait:
         log.warning("sign-in closed", user=user_id if row else None)
         raise TooManyAttempts(wait)
-    return _Known(row.password_hash, row.active) if row else _Known()
+    return _Known(row.id, row.password_hash, row.status == UserStatus.ACTIVE) if row else _Known()
 
 
 def _attempts(session: orm.Session, user_id: str, now: datetime) -> SignInAttempts:

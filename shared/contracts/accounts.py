@@ -130,7 +130,13 @@ class OpenAccount(Message):
     universal_number: UniversalNumber | None = None
 
 
-@command("accounts", route="/accounts/{account_id}/cancel", function="accounts.cancel", service_time=AT_ONCE)
+@command(
+    "accounts",
+    route="/accounts/{account_id}/cancel",
+    function="accounts.cancel",
+    service_time=AT_ONCE,
+    lendable=True,
+)
 class CancelAccount(Message):
     """Cancel a card account for good, in real time (ACC-10)."""
 

@@ -47,6 +47,8 @@ class Contract:
     ``function`` is the entitlement that a caller needs (IDN-05; None: any signed-in user), ``service_time`` how long
     a command may take before it counts as overdue (TRK-06), ``returns`` the view that a read answers with, ``listing``
     whether it answers with a page of them, ``sends_body`` whether its criteria travel in the body, not in the URL.
+    ``lendable`` says that the function may be shared by a delegation (IDN-07), ``consent`` which function a second person
+    needs to consent where the handler asks for that.
     """
 
     kind: Kind
@@ -59,6 +61,8 @@ class Contract:
     returns: type[Any] | None = None
     listing: bool = False
     sends_body: bool = False
+    lendable: bool = False
+    consent: str | None = None
 
     @cached_property
     def name(self) -> str:
@@ -161,6 +165,8 @@ def command(
     route: str,
     function: str,
     service_time: timedelta,
+    lendable: bool = False,
+    consent: str | None = None,
     version: int = 1,
 ) -> Callable[[type[M]], type[M]]:
     """Declare a command: something that ``owner`` is asked to do, and that gets a tracking number (TRK-01)."""
@@ -172,6 +178,8 @@ def command(
         route=route,
         function=function,
         service_time=service_time,
+        lendable=lendable,
+        consent=consent,
     )
 
 

@@ -135,7 +135,13 @@ class VouchForUser(Message):
     comment: Comment | None = None
 
 
-@command("identity", route="/users/{user}/entitlements", function="users.entitle", service_time=AT_ONCE)
+@command(
+    "identity",
+    route="/users/{user}/entitlements",
+    function="users.entitle",
+    service_time=AT_ONCE,
+    consent="users.consent",
+)
 class ChangeEntitlements(Message):
     """Give and take functions over control accounts; more rights wait for the principal's consent (IDN-05).
 

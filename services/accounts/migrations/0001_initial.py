@@ -13,10 +13,10 @@ def upgrade() -> None:
     """Change the tables."""
     op.create_table(
         "change",
-        sa.Column("account_id", sa.String(length=30), nullable=False),
+        sa.Column("subject", sa.String(length=30), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("field", sa.String(length=40), nullable=False),
+        sa.Column("field", sa.String(length=60), nullable=False),
         sa.Column("old", sa.Text(), nullable=True),
         sa.Column("new", sa.Text(), nullable=True),
         sa.Column("actor", sa.String(length=64), nullable=False),
@@ -24,7 +24,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=40), nullable=False),
         sa.Column("command", sa.String(length=100), nullable=False),
         sa.Column("command_id", sa.String(length=36), nullable=False),
-        sa.PrimaryKeyConstraint("account_id", "id"),
+        sa.PrimaryKeyConstraint("subject", "id"),
     )
     op.create_table(
         "control_account",
@@ -56,6 +56,17 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("ix_control_account_parent"), ["parent"], unique=False)
         batch_op.create_index(batch_op.f("ix_control_account_path"), ["path"], unique=False)
+
+    op.create_table(
+        "held",
+        sa.Column("command_id", sa.String(length=36), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("held_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("command_id"),
+    )
+    with op.batch_alter_table("held", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_held_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
         "inbox",

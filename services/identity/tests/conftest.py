@@ -35,7 +35,13 @@ ANNA: dict[str, Any] = {
     "company": "C-1",
     "role": "programme_administrator",
     "control_accounts": ["100000000000001", "100000000000002"],
+    "email": "anna@company.example",
+    "phone": None,
+    "language": "en",
 }
+COMPANY = {"number": "C-1", "name": "Company", "control_account": "100000000000000", "language": "en"}
+MASTER = COMPANY["control_account"]
+STRUCTURE = {MASTER: MASTER, **{n: f"{MASTER}/{n}" for n in ANNA["control_accounts"]}}
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +95,8 @@ class Identity:
         self.now += timedelta(**time)
 
     def enrol(self, **changes: Any) -> None:
-        demonstration.load(self.store, [{**ANNA, **changes}], self.now)
+        user = {**ANNA, **changes}
+        demonstration.load(self.store, [user], self.now, companies=[COMPANY], structure=STRUCTURE)
 
     def call(self, method: str, path: str, body: Any = None, *, actor: Actor = GATEWAY) -> TestResponse:
         assertion = self.signer.sign(actor, ["identity"], self.now)

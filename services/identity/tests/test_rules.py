@@ -9,13 +9,13 @@ import shared
 from services.identity.rules import ROLES, functions_of, pause_after
 from shared.actor import Party
 from shared.contracts import load_all
-from shared.contracts.base import catalogue
+from shared.contracts.functions import functions
 from shared.errors import Rejected
 
 
 def functions_in_use() -> set[str]:
     load_all()
-    return {contract.function for contract in catalogue if contract.function}
+    return set(functions())
 
 
 def test_every_function_belongs_to_a_role() -> None:

@@ -209,7 +209,7 @@ class Verdict:
         with database_of(self._installation, "accounts") as session:
             inbox = session.scalars(sa.select(Base.metadata.tables["inbox"].c.message_id))
             assert not commands.keys() - set(inbox), "handled, and not in the inbox"
-            changes = session.execute(sa.select(change).where(change.c.account_id.in_(accounts))).all()
+            changes = session.execute(sa.select(change).where(change.c.subject.in_(accounts))).all()
             holds = Counter(session.scalars(sa.select(Hold.command_id).where(Hold.account_id.in_(accounts))))
             cards = session.execute(
                 sa.select(CardAccount.id, CardAccount.status, CardAccount.version).where(
@@ -224,7 +224,7 @@ class Verdict:
             about = f"{command.verb} {id_}: {outcome[id_]}, changed {fields[id_]}, {holds[id_]} holds"
             assert _was_applied_once(command.verb, outcome[id_], fields[id_], holds[id_]), about
         for account_id, status, version in cards:
-            mine = [row for row in changes if row.account_id == account_id]
+            mine = [row for row in changes if row.subject == account_id]
             assert str(status) == "cancelled", account_id
             # Every account began active, at version 1; each request that changes it counts one further.
             assert version == 1 + len({row.command_id for row in mine}), account_id
