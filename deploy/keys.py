@@ -13,7 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from shared.sealing import new_seal_key
 from shared.settings import Settings
 
-KEYS = ("assertion_private_key", "assertion_public_key", "card_encryption_key", "card_lookup_key", "sealing_key")
+KEYS = (
+    "assertion_private_key",
+    "assertion_public_key",
+    "card_encryption_key",
+    "card_lookup_key",
+    "sealing_key",
+)
 
 
 def make_keys() -> dict[str, str]:

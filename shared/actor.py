@@ -32,12 +32,18 @@ class Party(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """A user and what the user may do: for each function, the control accounts over which it is granted."""
+    """A user and what the user may do: for each function, the control accounts over which it is granted.
+
+    ``on_behalf_of`` is the user in whose stead this one acts, with just the functions that were lent (IDN-07).
+    ``approvals`` are the commands that the user's company has a second person approve (Part 2 no. 6).
+    """
 
     user_id: str
     party: Party
     company: str | None = None
     session_id: str | None = None
+    on_behalf_of: str | None = None
+    approvals: frozenset[str] = frozenset()
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def may(self, function: str) -> bool:
@@ -80,6 +86,8 @@ class Signer:
             "party": actor.party,
             "company": actor.company,
             "sid": actor.session_id,
+            "obo": actor.on_behalf_of,
+            "approvals": sorted(actor.approvals),
             "grants": _grouped(actor.grants),
             "iat": int(now.timestamp()),
             "exp": int((now + LIFETIME).timestamp()),
@@ -118,6 +126,8 @@ def _read(token: str, key: Ed25519PublicKey, service: str) -> tuple[Actor, datet
             party=Party(claims["party"]),
             company=claims["company"],
             session_id=claims["sid"],
+            on_behalf_of=claims["obo"],
+            approvals=frozenset(claims["approvals"]),
             grants=_ungrouped(claims["grants"]),
         )
     except (jwt.InvalidTokenError, KeyError, ValueError) as error:

@@ -17,12 +17,14 @@ from shared.contracts.base import Contract, Kind, Message
 from shared.contracts.schema import scopes_of
 from shared.database import Database
 from shared.messaging.envelope import Envelope
+from shared.messaging.held import TABLE
 from shared.messaging.transaction import Aggregate, Reader, Transaction
 from shared.settings import Settings
 
 Handler = Callable[[Any, Transaction], Mapping[str, Any] | None]
 Reaction = Callable[[Any, Transaction], None]
 Query = Callable[[Any, Reader], Any]
+Withdrawal = Callable[[str, Transaction], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,8 @@ class Service:
     """A bounded context. ``aggregates`` goes by the kind that a contract's scoped fields name.
 
     ``observe`` sees every command of every service and every outcome, before any handler; only tracking has one.
-    ``endpoints`` makes the blueprint of what is no contract, such as sign-in; only the gateway calls it.
+    ``endpoints`` makes the blueprint of what is no contract, such as sign-in; only the gateway calls it. ``withdraw``
+    takes back the command of this id that waits for its time, and returns whether there was one (Part 2 no. 1).
     """
 
     name: str
@@ -72,6 +75,7 @@ class Service:
     jobs: Sequence[Job] = ()
     observe: Observer | None = None
     endpoints: Callable[[Running], Blueprint] | None = None
+    withdraw: Withdrawal | None = None
 
     def __post_init__(self) -> None:
         """Refuse a declaration that contradicts the contracts."""
@@ -89,6 +93,11 @@ class Service:
     def consumes(self) -> bool:
         """Whether the service has anything to do with the bus, and so needs a worker."""
         return bool(self.handlers or self.reactions or self.observe or self.jobs)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the service can hold commands until a second person approves them."""
+        return TABLE in self.metadata.tables
 
     def named_by(self, contract: Contract) -> dict[str, str]:
         """Return the fields of a message that name an aggregate of this service, each with the aggregate's kind."""

@@ -145,7 +145,7 @@ def suspend_account(command: SuspendAccount, tx: Transaction) -> dict[str, Any]:
     origin = origin_of(tx.actor.party)
     for hold in open_holds(tx.session, [account.id]):
         if hold.origin is origin:
-            close_hold(hold, tx, "superseded", "Another suspension took its place.")
+            close_hold(hold, tx, Rejected("superseded", "Another suspension took its place."))
     hold = Hold(
         id=new_id("hold"), account_id=account.id, origin=origin, effective_at=start, ends_at=end, in_force=start <= tx.now,
         comment=command.comment, command_id=tx.envelope.id, command_key=tx.envelope.key, actor=tx.envelope.actor,
@@ -174,6 +174,6 @@ def unsuspend_account(command: UnsuspendAccount, tx: Transaction) -> dict[str, A
             "hold_of_higher_origin", f"The hold was put by the {owner}, who alone can lift it.", "account_id"
         )
     for hold in mine:
-        close_hold(hold, tx, "lifted", "The suspension was lifted before it began.")
+        close_hold(hold, tx, Rejected("lifted", "The suspension was lifted before it began."))
     resume_if_free(account, tx)
     return {"lifted": len(mine), "status": account.status}

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from services.accounts.model import CardAccount, Hold
 from shared.contracts.accounts import AccountStatus, AccountSuspended, AccountUnsuspended
-from shared.contracts.outcomes import CommandRejected
+from shared.contracts.outcomes import CommandRejected, CommandWithdrawn
 from shared.errors import Rejected
 from shared.messaging.transaction import Transaction
 
@@ -14,7 +14,7 @@ def begin_hold(account: CardAccount, hold: Hold, tx: Transaction) -> None:
     try:
         account.must_be_open()
     except Rejected as refusal:
-        close_hold(hold, tx, refusal.code, refusal.message)
+        close_hold(hold, tx, refusal)
         return
     hold.in_force = True
     put_in_force(account, hold, tx)
@@ -41,15 +41,46 @@ def put_in_force(account: CardAccount, hold: Hold, tx: Transaction) -> None:
         )
 
 
-def close_hold(hold: Hold, tx: Transaction, code: str, why: str) -> None:
-    """Close a hold; one that never began takes its request to its end too."""
+def close_hold(hold: Hold, tx: Transaction, because: Rejected) -> None:
+    """Close a hold; one that never began takes its request to its end too, rejected for this reason."""
     if hold.is_scheduled:
-        asked = tx.continuing(
-            command_id=hold.command_id, key=hold.command_key, actor=hold.actor, on_behalf_of=hold.on_behalf_of,
-            channel=hold.channel,
-        )  # fmt: skip
+        asked = _request_of(hold, tx)
         name = asked.envelope.contract.name
-        asked.publish(CommandRejected(command_id=hold.command_id, command=name, code=code, message=why))
+        asked.publish(
+            CommandRejected(
+                command_id=hold.command_id, command=name, code=because.code, message=because.message
+            )
+        )
+    _close(hold, tx)
+
+
+def withdraw_hold(command_id: str, tx: Transaction) -> bool:
+    """Take back the suspension that this command has scheduled and that did not begin yet (Part 2 no. 1)."""
+    scheduled = sa.select(Hold).where(
+        Hold.command_id == command_id, ~Hold.in_force, Hold.closed_at.is_(None)
+    )
+    account_id = tx.session.scalar(scheduled.with_only_columns(Hold.account_id))
+    if account_id is None:
+        return False
+    tx.batch.load("account", [account_id])
+    hold = tx.session.scalar(scheduled.with_for_update())  # the clock may have begun it meanwhile
+    if hold is None:
+        return False
+    asked = _request_of(hold, tx)
+    asked.publish(CommandWithdrawn(command_id=command_id, command=asked.envelope.contract.name))
+    _close(hold, tx)
+    return True
+
+
+def _request_of(hold: Hold, tx: Transaction) -> Transaction:
+    """Return a transaction for the request that put the hold."""
+    return tx.continuing(
+        command_id=hold.command_id, key=hold.command_key, actor=hold.actor, on_behalf_of=hold.on_behalf_of,
+        channel=hold.channel,
+    )  # fmt: skip
+
+
+def _close(hold: Hold, tx: Transaction) -> None:
     hold.in_force, hold.closed_at = False, tx.now
     tx.session.flush()
 

@@ -172,6 +172,12 @@ class Hold(Base):
             sqlite_where=sa.text("closed_at is null"),
         ),
         sa.Index(
+            "hold_open_of_command",
+            "command_id",
+            postgresql_where=sa.text("closed_at is null"),
+            sqlite_where=sa.text("closed_at is null"),
+        ),
+        sa.Index(
             "hold_due",
             "effective_at",
             "ends_at",

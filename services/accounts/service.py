@@ -6,6 +6,7 @@ from pathlib import Path
 from services.accounts import handlers, jobs, queries
 from services.accounts.api import endpoints
 from services.accounts.history import record_changes
+from services.accounts.holds import withdraw_hold
 from services.accounts.model import Base, CardAccount, ControlAccount
 from shared.contracts import accounts as language
 from shared.messaging.transaction import Aggregate
@@ -40,4 +41,5 @@ service = Service(
     },
     jobs=[Job(name="apply-due-holds", every=timedelta(seconds=1), run=jobs.apply_due_holds)],
     endpoints=endpoints,
+    withdraw=withdraw_hold,
 )

@@ -73,7 +73,7 @@ def paths_of(session: orm.Session, numbers: Collection[str]) -> Mapping[str, str
     found = session.execute(
         sa.select(ControlAccount.number, ControlAccount.path).where(ControlAccount.number.in_(numbers))
     )
-    paths = {number: path for number, path in found}
+    paths = {row.number: row.path for row in found}
     if len(paths) < len(set(numbers)):
         raise NotFound("control account", "control_accounts")
     return paths

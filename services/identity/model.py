@@ -156,7 +156,9 @@ class SecondFactor(Base):
 
     __tablename__ = "second_factor"
 
-    user: Mapped[str] = mapped_column(sa.ForeignKey("user.id", name="fk_second_factor_user"), primary_key=True)
+    user: Mapped[str] = mapped_column(
+        sa.ForeignKey("user.id", name="fk_second_factor_user"), primary_key=True
+    )
     secret: Mapped[str] = mapped_column(sa.Text)
     confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
     last_step: Mapped[int] = mapped_column(sa.BigInteger, default=0)
@@ -167,7 +169,9 @@ class RecoveryCode(Base):
 
     __tablename__ = "recovery_code"
 
-    user: Mapped[str] = mapped_column(sa.ForeignKey("user.id", name="fk_recovery_code_user"), primary_key=True)
+    user: Mapped[str] = mapped_column(
+        sa.ForeignKey("user.id", name="fk_recovery_code_user"), primary_key=True
+    )
     code_hash: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
 
 

@@ -69,7 +69,7 @@ class Entitlement:
     ]
 
 
-# Commands: companies and users
+# Companies and users
 
 
 @command("identity", route="/companies", function="companies.enrol", service_time=AT_ONCE)
@@ -96,10 +96,12 @@ class ConfigureCompany(Message):
         Annotated[bool, Note("whoever has no second factor yet can do nothing but set one up")] | None
     ) = None
     vouching_required: (
-        Annotated[bool, Note("an identity voucher confirms each new user before the access code is mailed")] | None
+        Annotated[bool, Note("an identity voucher confirms each new user before the access code is mailed")]
+        | None
     ) = None
     approvals: (
-        Annotated[list[CommandName], Items(0, 100), Note("the commands that a second person has to approve")] | None
+        Annotated[list[CommandName], Items(0, 100), Note("the commands that a second person has to approve")]
+        | None
     ) = None
 
 
@@ -112,7 +114,8 @@ class EnrolUser(Message):
     role: RoleName
     company: Annotated[KnownCompanyNumber, Note("left out for the issuer's own people")] | None = None
     control_accounts: (
-        Annotated[list[ControlAccountNumber], Items(1, 100), Note("left out for the issuer's own people")] | None
+        Annotated[list[ControlAccountNumber], Items(1, 100), Note("left out for the issuer's own people")]
+        | None
     ) = None
     secret_phrase: SecretPhrase
     phone: Phone | None = None
@@ -152,7 +155,9 @@ class ChangeEntitlements(Message):
     give: Annotated[list[Entitlement], Items(0, 500)] | None = None
     take: Annotated[list[Entitlement], Items(0, 500)] | None = None
     role: RoleName | None = None
-    control_accounts: Annotated[list[ControlAccountNumber], Items(1, 100), Note("with a role only")] | None = None
+    control_accounts: (
+        Annotated[list[ControlAccountNumber], Items(1, 100), Note("with a role only")] | None
+    ) = None
     comment: Comment | None = None
 
 
@@ -205,7 +210,7 @@ class ChangeOwnContact(Message):
     language: Language | None = None
 
 
-# Commands: delegations
+# Delegations
 
 
 @command("identity", route="/delegations", function="delegations.lend", service_time=AT_ONCE)
@@ -216,9 +221,12 @@ class LendFunctions(Message):
     """
 
     borrower: UserId
-    functions: Annotated[list[Function], Items(1, 20), Note("only those that may be shared: see GET /functions")]
+    functions: Annotated[
+        list[Function], Items(1, 20), Note("only those that may be shared: see GET /functions")
+    ]
     control_accounts: (
-        Annotated[list[ControlAccountNumber], Items(1, 100), Note("all of the lender's where it is left out")] | None
+        Annotated[list[ControlAccountNumber], Items(1, 100), Note("all of the lender's where it is left out")]
+        | None
     ) = None
     starts_at: Annotated[datetime, Note("now where it is left out")] | None = None
     ends_at: Annotated[datetime, Note("may be left out with until_return")] | None = None
@@ -238,7 +246,7 @@ class RevokeDelegation(Message):
     delegation: DelegationId
 
 
-# Events
+# What happened
 
 
 @view

@@ -60,7 +60,10 @@ class RefuseRequest(Message):
 
 
 @command(
-    "tracking", route="/tracking/{tracking_number}/withdraw", function="tracking.withdraw", service_time=AT_ONCE
+    "tracking",
+    route="/tracking/{tracking_number}/withdraw",
+    function="tracking.withdraw",
+    service_time=AT_ONCE,
 )
 class WithdrawRequest(Message):
     """Take back a request that waits for approval or for its time (Part 2 no. 1)."""

@@ -19,24 +19,18 @@ from typing import Any
 import structlog
 from sqlalchemy import orm
 
-from shared.actor import BadAssertion, Verifier
+from shared.actor import Verifier
 from shared.clock import Clock
 from shared.contracts import names
-from shared.contracts.base import Contract, Kind, Message
-from shared.contracts.outcomes import (
-    CommandAccepted,
-    CommandCompleted,
-    CommandRejected,
-    RequestStatus,
-)
 from shared.contracts.types import Channel
 from shared.database import Database, DatabaseAway
-from shared.errors import Rejected, Unavailable
+from shared.errors import Unavailable
 from shared.ids import new_message_id
 from shared.messaging import inbox, outbox
 from shared.messaging.bus import Delivery, Processed, Publication
 from shared.messaging.dead_letter import dead_letter, failure_of
 from shared.messaging.envelope import Envelope, decode, encode
+from shared.messaging.handling import Handling, named_in
 from shared.messaging.intake import Heard, Intake, Readable, Unreadable
 from shared.messaging.transaction import Batch, Transaction
 from shared.observability import Metrics, lines
@@ -47,10 +41,6 @@ QUICK_TRIES = 3
 _FIRST_PAUSE_SECONDS = 0.02
 
 log = structlog.get_logger()
-
-
-class Defect(Exception):
-    """A handler broke a promise, or a command came without a good assertion."""
 
 
 _Done = tuple[Heard, str, dict[str, Any]]
@@ -74,7 +64,7 @@ class Dispatcher:
         self.batch = settings.batch
         self._database = database
         self._settings = settings
-        self._verifier = verifier
+        self._handling = Handling(service, verifier, settings)
         self._clock = clock
         self._metrics = metrics
         self._inbox = service.metadata.tables["inbox"]
@@ -130,7 +120,7 @@ class Dispatcher:
     def run_jobs(self) -> Processed:
         """Do what the clock has made due, each job in its own transaction."""
         processed = Processed()
-        for job in (*self.service.jobs, self._inbox_job()):
+        for job in (*self.service.jobs, *self._own_jobs()):
             now = self._clock()
             if self._job_due.get(job.name, now) <= now:
                 self._job_due[job.name] = now + job.every
@@ -148,8 +138,10 @@ class Dispatcher:
             batch = self._new_batch(session, now)
             self._observe(readable, batch)
             fresh = self._fresh([item for item in readable if isinstance(item, Heard)], batch)
-            self._load(fresh, batch)
-            done: list[_Done] = [(item, *self._handle(item, batch)) for item in fresh]
+            named = named_in(self.service, [(item.contract, item.message) for item in fresh])
+            for kind, ids in named.items():
+                batch.load(kind, ids)
+            done: list[_Done] = [(item, *self._handling.handle(item, batch)) for item in fresh]
             batch.flush()
             kept = [self._publication(event) for event in batch.events]
             for item in unreadable:
@@ -173,54 +165,6 @@ class Dispatcher:
         if repeated:
             self._metrics.duplicates.labels(self.service.name).inc(repeated)
         return [item for id_, item in first.items() if id_ in new]
-
-    def _load(self, fresh: Sequence[Heard], batch: Batch) -> None:
-        wanted: dict[str, set[str]] = {}
-        for item in fresh:
-            for name, kind in self.service.named_by(item.contract).items():
-                value = getattr(item.message, name)
-                if value is not None:
-                    wanted.setdefault(kind, set()).add(value)
-        for kind in sorted(wanted):
-            batch.load(kind, wanted[kind])
-
-    def _handle(self, item: Heard, batch: Batch) -> tuple[str, dict[str, Any]]:
-        if item.contract.kind is Kind.COMMAND:
-            return self._command(item.envelope, item.contract, item.message, batch)
-        tx = Transaction(batch, item.envelope)
-        self.service.reactions[type(item.message)](item.message, tx)
-        tx.record()
-        return "handled", {}
-
-    def _command(
-        self, envelope: Envelope, contract: Contract, message: Message, batch: Batch
-    ) -> tuple[str, dict[str, Any]]:
-        try:
-            actor = self._verifier.verify(envelope.assertion, envelope.time)
-        except BadAssertion as error:
-            raise Defect(str(error)) from error
-        tx = Transaction(batch, envelope, actor, contract.function)
-        sent = len(batch.events)
-        about: dict[str, Any] = {"command_id": envelope.id, "command": contract.name}
-        try:
-            if contract.function and not actor.may(contract.function):
-                raise Rejected(
-                    "function_not_granted", f"You may not do this: {contract.function} is not granted to you."
-                )
-            result = self.service.handlers[type(message)](message, tx)
-        except Rejected as refusal:
-            if len(batch.events) > sent or not tx.is_untouched():
-                raise Defect(f"{contract.name} changed something before it was rejected") from refusal
-            tx.publish(
-                CommandRejected(**about, code=refusal.code, message=refusal.message, field=refusal.field)
-            )
-            return "rejected", {"code": refusal.code}
-        tx.record()
-        if tx.status is RequestStatus.COMPLETED:
-            tx.publish(CommandCompleted(**about, result=result))
-        else:
-            tx.publish(CommandAccepted(**about, status=tx.status))
-        return str(tx.status), {}
 
     # When a message cannot be handled with the others
 
@@ -308,13 +252,15 @@ class Dispatcher:
             log.info("job done", service=self.service.name, job=job.name, count=count)
         return Processed(kept, batch.replies)
 
-    def _inbox_job(self) -> Job:
+    def _own_jobs(self) -> Iterator[Job]:
         age = timedelta(days=self._settings.inbox_days)
-        return Job(
+        yield Job(
             name="forget-inbox",
             every=timedelta(hours=1),
             run=lambda tx: inbox.forget_before(tx.session, self._inbox, tx.now - age),
         )
+        if self.service.holds:
+            yield Job(name="expire-held", every=timedelta(minutes=1), run=self._handling.expire)
 
     def _new_batch(self, session: orm.Session, now: datetime) -> Batch:
         return Batch(session, self.service.name, now, self._settings, self.service.aggregates)

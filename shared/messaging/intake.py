@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from shared.contracts.base import Contract, Message, UnknownMessage
+from shared.contracts.tracking import RequestDecided
 from shared.messaging.bus import Delivery
 from shared.messaging.envelope import Envelope, Undecodable, decode
 from shared.service import Service
@@ -37,7 +38,8 @@ class Intake:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._expected = {cls.contract.key for cls in (*service.handlers, *service.reactions)}
+        decided = (RequestDecided,) if service.holds else ()
+        self._expected = {cls.contract.key for cls in (*service.handlers, *service.reactions, *decided)}
 
     def read(self, delivery: Delivery) -> Readable | Unreadable:
         """Return what a delivery holds; a service that observes everything need not have a handler for it."""

@@ -22,6 +22,7 @@ from kombu import Connection, Exchange, Queue, binding
 
 from shared.contracts import names
 from shared.contracts.outcomes import OUTCOMES
+from shared.contracts.tracking import RequestDecided
 from shared.service import Service
 
 _QUORUM = {"x-queue-type": "quorum"}
@@ -112,6 +113,8 @@ def topology_of(services: Iterable[Service]) -> Topology:
 def _keys(service: Service) -> tuple[list[str], list[str]]:
     """Return the binding keys of a service's two queues."""
     reactions = {cls.contract.key for cls in service.reactions}
+    if service.holds:
+        reactions.add(RequestDecided.contract.key)
     if not service.observe:
         return [names.everything_of(service.name)], sorted(reactions)
     return ["#"], sorted(reactions | {outcome.contract.key for outcome in OUTCOMES})

@@ -114,7 +114,8 @@ class Batch:
 class Transaction:
     """One message's share of a transaction; ``now`` is the instant at which the batch was taken up.
 
-    A handler publishes by `publish`, never by itself, and raises Rejected before it changes anything.
+    A handler publishes by `publish`, never by itself, and raises Rejected before it changes anything. ``approved`` says
+    that a second person has approved the command.
     """
 
     batch: Batch
@@ -122,6 +123,8 @@ class Transaction:
     actor: Actor = _SYSTEM
     function: str | None = None
     status: RequestStatus = RequestStatus.COMPLETED
+    approved: bool = False
+    approver_function: str | None = None
     _before: list[tuple[Aggregate, Any, dict[str, Any]]] = field(default_factory=list)
 
     @property
@@ -180,6 +183,13 @@ class Transaction:
     def finish_later(self, status: RequestStatus) -> None:
         """Leave the command unfinished at this status; a job or a reaction completes it by `complete`."""
         self.status = status
+
+    def await_approval(self, function: str | None) -> None:
+        """Have the command held, unchanged, until a second person with this function over its scope approves it.
+
+        The handler returns at once; it is called again, with ``approved``, when somebody did (Part 2 no. 6).
+        """
+        self.status, self.approver_function = RequestStatus.AWAITING_APPROVAL, function
 
     def complete(self, result: Mapping[str, Any] | None = None) -> None:
         """Report the command that this transaction continues as carried out."""

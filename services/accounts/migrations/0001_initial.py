@@ -277,6 +277,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("closed_at is null"),
             sqlite_where=sa.text("closed_at is null"),
         )
+        batch_op.create_index(
+            "hold_open_of_command",
+            ["command_id"],
+            unique=False,
+            postgresql_where=sa.text("closed_at is null"),
+            sqlite_where=sa.text("closed_at is null"),
+        )
     if op.get_bind().dialect.name == "postgresql":
         # Room on each page for a row's next version, so that an update that touches no index stays on it.
         op.execute("alter table card_account set (fillfactor = 85)")
