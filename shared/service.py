@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import Blueprint
+from sqlalchemy import orm
 
 from shared.clock import Clock
 from shared.contracts.base import Contract, Kind, Message
@@ -25,6 +26,7 @@ Handler = Callable[[Any, Transaction], Mapping[str, Any] | None]
 Reaction = Callable[[Any, Transaction], None]
 Query = Callable[[Any, Reader], Any]
 Withdrawal = Callable[[str, Transaction], bool]
+Places = Callable[[orm.Session, Sequence[str]], Mapping[str, Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,7 @@ class Service:
     ``observe`` sees every command of every service and every outcome, before any handler; only tracking has one.
     ``endpoints`` makes the blueprint of what is no contract, such as sign-in; only the gateway calls it. ``withdraw``
     takes back the command of this id that waits for its time, and returns whether there was one (Part 2 no. 1).
+    ``places`` goes by the kind that a contract's scoped fields name: ids in, the control accounts above each out.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Service:
     observe: Observer | None = None
     endpoints: Callable[[Running], Blueprint] | None = None
     withdraw: Withdrawal | None = None
+    places: Mapping[str, Places] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a declaration that contradicts the contracts."""

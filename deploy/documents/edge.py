@@ -67,6 +67,19 @@ class SessionOpened:
 
 
 @view
+class LentToMe:
+    """What somebody shares with you just now: send it ``on_behalf_of`` the lender (IDN-07)."""
+
+    delegation: str
+    lender: str
+    lender_name: str
+    ends_at: datetime
+    grants: Annotated[
+        dict[str, list[str]], Note("for each function, the control accounts over which it is lent")
+    ]
+
+
+@view
 class Me:
     """Who is signed in, what they may do, and until when (IDN-05, IDN-08)."""
 
@@ -78,6 +91,10 @@ class Me:
     control_accounts: Annotated[list[str], Note("over what anything is granted; `*` is the whole programme")]
     grants: Annotated[
         dict[str, list[str]], Note("for each function, the control accounts over which it is granted")
+    ]
+    delegations: Annotated[list[LentToMe], Note("whose work is shared with you just now (TRK-05)")]
+    second_factor_needed: Annotated[
+        bool, Note("your company demands a second factor and you have none: set one up before anything else")
     ]
     session_expires_at: Annotated[datetime, Note("moves on with every request")]
 

@@ -65,6 +65,15 @@ _ADDED_BY_THE_GATEWAY: tuple[tuple[str, str, dict[str, Any]], ...] = (
         {"type": ["string", "null"], "description": "The request that made the change (ACC-18)."},
     ),
 )
+# What an alternate adds to a command whose function may be lent.
+_FOR_ALTERNATES = {
+    "on_behalf_of": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 64,
+        "description": "The user ID of the administrator in whose stead you act, who shares this with you (IDN-07).",
+    }
+}
 _RETRY_LATER = frozenset({429, 503})
 _OF_COMMANDS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
 _OF_BODIES = frozenset({400, 413, 415})
@@ -207,6 +216,8 @@ def _add_body_schema(specification: APISpec, contract: Contract) -> None:
     part = part_of(contract.cls, without=contract.path_fields)
     if part.fields:
         specification.components.schema(schema_name(contract), schema=part)
+        if contract.lendable:
+            specification.components.schemas[schema_name(contract)]["properties"] |= _FOR_ALTERNATES
 
 
 def _body(contract: Contract) -> dict[str, Any] | None:

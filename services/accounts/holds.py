@@ -56,9 +56,7 @@ def close_hold(hold: Hold, tx: Transaction, because: Rejected) -> None:
 
 def withdraw_hold(command_id: str, tx: Transaction) -> bool:
     """Take back the suspension that this command has scheduled and that did not begin yet (Part 2 no. 1)."""
-    scheduled = sa.select(Hold).where(
-        Hold.command_id == command_id, ~Hold.in_force, Hold.closed_at.is_(None)
-    )
+    scheduled = sa.select(Hold).where(Hold.command_id == command_id, ~Hold.in_force, Hold.closed_at.is_(None))
     account_id = tx.session.scalar(scheduled.with_only_columns(Hold.account_id))
     if account_id is None:
         return False

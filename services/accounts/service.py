@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from services.accounts import handlers, jobs, queries
-from services.accounts.api import endpoints
 from services.accounts.history import record_changes
 from services.accounts.holds import withdraw_hold
 from services.accounts.model import Base, CardAccount, ControlAccount
@@ -40,6 +39,6 @@ service = Service(
         ),
     },
     jobs=[Job(name="apply-due-holds", every=timedelta(seconds=1), run=jobs.apply_due_holds)],
-    endpoints=endpoints,
     withdraw=withdraw_hold,
+    places={"account": queries.account_paths, "control_account": queries.control_account_paths},
 )

@@ -16,6 +16,7 @@ from services.gateway.upstream import Assertions, Upstream
 from shared.clock import Clock
 from shared.messaging.bus import CommandSender
 from shared.observability import Metrics
+from shared.sealing import Seal
 from shared.settings import Settings
 from shared.web.app import bare_app
 
@@ -28,6 +29,7 @@ def gateway_app(
     upstreams: Mapping[str, Upstream],
     assertions: Assertions,
     sender: CommandSender,
+    seal: Seal,
     clock: Clock,
     metrics: Metrics,
     openapi: dict[str, Any],
@@ -37,11 +39,11 @@ def gateway_app(
     checks = {"broker": sender.is_ready}
     app = bare_app("gateway", metrics=metrics, checks=checks, largest_body=settings.largest_body)
     rate = RateLimit(settings.rate_limit)
-    entrance = Entrance(upstreams["identity"], upstreams["accounts"])
+    entrance = Entrance(upstreams)
     parts = [
         session_routes(entrance, upstreams["identity"], RateLimit(settings.sign_in_rate_limit)),
         progress_routes(entrance, upstreams["tracking"], max(1, settings.web_threads // 2)),
-        command_routes(entrance, assertions, sender, clock),
+        command_routes(entrance, assertions, sender, seal, clock),
         read_routes(entrance, upstreams),
     ]
     for part in parts:

@@ -14,33 +14,37 @@ from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from services.gateway.entrance import Entrance
+from services.gateway.sealing import sealed
 from services.gateway.upstream import Assertions
 from shared.clock import Clock
 from shared.contracts import names
 from shared.contracts.base import Contract, Message, catalogue
 from shared.contracts.outcomes import RequestStatus
+from shared.contracts.schema import seals_of
 from shared.contracts.types import Channel
 from shared.ids import command_id_of, new_message_id
 from shared.messaging.bus import BrokerAway, CommandSender, Publication, Sent
 from shared.messaging.envelope import Envelope, encode
-from shared.web.app import flask_rule, json_response, load_input
+from shared.sealing import Seal
+from shared.web.app import flask_rule, json_body, json_response, load_input
 from shared.web.problems import Fault, Problem
 
 CONFIRM_SECONDS = 3  # after those for the number
 TRACKED_SECONDS = 2
 LONGEST_WAIT_SECONDS = 10
+_LONGEST_USER_ID = 64
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
 _TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 def command_routes(
-    entrance: Entrance, assertions: Assertions, sender: CommandSender, clock: Clock
+    entrance: Entrance, assertions: Assertions, sender: CommandSender, seal: Seal, clock: Clock
 ) -> Blueprint:
     """Return a route for every command that is declared."""
     blueprint = Blueprint("commands", __name__)
     for contract in catalogue.commands():
-        door = _Door(contract, entrance, assertions, sender, clock)
+        door = _Door(contract, entrance, assertions, sender, seal, clock)
         blueprint.add_url_rule(
             flask_rule(contract), contract.name.replace(".", "-"), door.take, methods=["POST"]
         )
@@ -56,12 +60,14 @@ class _Door:
         entrance: Entrance,
         assertions: Assertions,
         sender: CommandSender,
+        seal: Seal,
         clock: Clock,
     ) -> None:
         self._contract = contract
         self._entrance = entrance
         self._assertions = assertions
         self._sender = sender
+        self._seal = seal
         self._clock = clock
 
     def take(self, **path: str) -> Response:
@@ -84,9 +90,9 @@ class _Door:
     def _envelope(self, key: str, *, waits: bool, path: Mapping[str, str]) -> Envelope:
         contract = self._contract
         session = self._entrance.session()
-        message, fault = _load(contract, path)
+        message, lender, fault = _load(contract, path)
         places = self._entrance.look_up(contract, message) if message else []
-        actor = self._entrance.visitor(session).actor
+        actor = self._entrance.visitor(session).acting_for(lender)
         self._entrance.check_function(contract, actor)
         if message is None:
             raise fault
@@ -98,17 +104,25 @@ class _Door:
             key=contract.key,
             source="gateway",
             time=self._clock(),
-            data=message,
+            data=sealed(contract, message, self._seal),
             correlation_id=id_,
             subject=path.get("account_id") or path.get("number"),
             actor=actor.user_id,
+            on_behalf_of=actor.on_behalf_of,
             channel=Channel.API,
             assertion=self._assertions.of(actor, contract.owner, "tracking"),
             scope=scope,
-            fingerprint=_fingerprint(contract, message),
+            fingerprint=self._fingerprint(message, lender),
             trace_parent=trace if _TRACE.match(trace) else None,
             waits=waits,
         )
+
+    def _fingerprint(self, message: Message, lender: str | None) -> str:
+        """Return what tells two commands under one key apart: their kind, every field, and for whom."""
+        said = [self._contract.key, asdict(message), *([lender] if lender else [])]  # type: ignore[call-overload]
+        content = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+        # A plain hash of a secret could be guessed at.
+        return self._seal.mark(content) if seals_of(self._contract.cls) else sha256(content).hexdigest()
 
     def _answer(self, envelope: Envelope, sent: Sent, wait: int) -> Response:
         # The number comes after the confirm: whoever waits for it first is woken once.
@@ -163,12 +177,25 @@ class _Door:
         ).response()
 
 
-def _load(contract: Contract, path: Mapping[str, str]) -> tuple[Message | None, Any]:
-    """Return the message, or the fault in it: who may not be here is told that first, and of the fault nothing."""
+def _load(contract: Contract, path: Mapping[str, str]) -> tuple[Message | None, str | None, Any]:
+    """Return the message and for whom it is sent, or the fault in it.
+
+    Who may not be here is told that first, and of the fault nothing.
+    """
     try:
-        return load_input(contract, path), None
+        body = json_body()
+        lender = _lender(body) if contract.lendable else None
+        return load_input(contract, path, body), lender, None
     except (ValidationError, HTTPException) as error:
-        return None, error
+        return None, None, error
+
+
+def _lender(body: dict[str, Any]) -> str | None:
+    """Take out of a body for whom an alternate sends the command (IDN-07)."""
+    lender = body.pop("on_behalf_of", None)
+    if lender is not None and not (isinstance(lender, str) and 0 < len(lender) <= _LONGEST_USER_ID):
+        raise ValidationError({"on_behalf_of": ["Must be a user ID."]})
+    return lender
 
 
 def _idempotency_key() -> str:
@@ -186,12 +213,6 @@ def _idempotency_key() -> str:
 def _wait_seconds() -> int:
     asked = _WAIT.search(request.headers.get("Prefer", ""))
     return min(int(asked[1]), LONGEST_WAIT_SECONDS) if asked else 0
-
-
-def _fingerprint(contract: Contract, message: Message) -> str:
-    """Return what tells two commands under one key apart: their kind and every field."""
-    content = orjson.dumps([contract.key, asdict(message)], option=orjson.OPT_SORT_KEYS)  # type: ignore[call-overload]
-    return sha256(content).hexdigest()
 
 
 def _key_reused(number: str) -> Problem:

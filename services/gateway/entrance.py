@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +15,21 @@ from shared.contracts.base import Contract, Message
 from shared.contracts.schema import scopes_of
 from shared.contracts.types import Scoped
 from shared.errors import NotFound
-from shared.web.problems import function_not_granted, not_signed_in
+from shared.web.problems import Problem, function_not_granted, not_signed_in
 
 _TOKEN_LENGTHS = range(20, 201)
-Place = tuple[str, str]  # the kind of a thing and its id
+Place = tuple[str, str, str]  # the service that knows of a thing, its kind and its id
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What somebody shares with a visitor for a time (IDN-07)."""
+
+    delegation: str
+    lender: str
+    lender_name: str
+    ends_at: datetime
+    grants: Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +40,33 @@ class Visitor:
     name: str
     role: str
     expires_at: datetime
+    second_factor_needed: bool
+    lent: Sequence[Lent]
+
+    def acting_for(self, lender: str | None) -> Actor:
+        """Return the visitor, or the visitor in the stead of a lender; raises a 403 problem where nothing is lent."""
+        if lender is None:
+            return self.actor
+        grants: dict[str, frozenset[str]] = {}
+        for lent in self.lent:
+            if lent.lender == lender:
+                for function, numbers in lent.grants.items():
+                    grants[function] = grants.get(function, frozenset()) | numbers
+        if not grants:
+            raise Problem(
+                status=403,
+                code="nothing_lent",
+                title="You cannot act for this user.",
+                detail="Nothing is shared with you by a user of this ID just now; see GET /delegations.",
+            )
+        return replace(self.actor, on_behalf_of=lender, grants=grants)
 
 
 class Entrance:
     """Lets nobody in without a session, and nobody to what lies outside the own control accounts."""
 
-    def __init__(self, identity: Upstream, accounts: Upstream) -> None:
-        self._identity = identity
-        self._accounts = accounts
+    def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
+        self._upstreams = upstreams
         self._sessions: Loader[str, dict[str, Any]] = Loader("sessions", self._check_sessions)
         self._places: Loader[Place, tuple[str, ...]] = Loader("scopes", self._find_places)
 
@@ -58,7 +88,7 @@ class Entrance:
 
     def look_up(self, contract: Contract, message: Message) -> list["Future[tuple[str, ...] | None]"]:
         """Begin to look up where everything lies that the message names."""
-        return [self._places.load((mark.kind, id_)) for id_, mark in _named(contract, message)]
+        return [self._places.load((mark.owner, mark.kind, id_)) for id_, mark in _named(contract, message)]
 
     def check_function(self, contract: Contract, actor: Actor) -> None:
         """Raise a 403 problem where the caller has the function over nothing at all."""
@@ -80,15 +110,19 @@ class Entrance:
         return max((path for path in paths if path), key=len, default=())
 
     def _check_sessions(self, tokens: Sequence[str]) -> Mapping[str, dict[str, Any]]:
-        found = self._identity.post("/sessions/check", {"tokens": list(tokens)})["sessions"]
+        found = self._upstreams["identity"].post("/sessions/check", {"tokens": list(tokens)})["sessions"]
         return {token: session for token, session in zip(tokens, found, strict=True) if session}
 
     def _find_places(self, places: Sequence[Place]) -> Mapping[Place, tuple[str, ...]]:
-        asked: dict[str, list[str]] = {}
-        for kind, id_ in places:
-            asked.setdefault(kind, []).append(id_)
-        found = self._accounts.post("/scopes", asked)
-        return {(kind, id_): tuple(path) for kind, paths in found.items() for id_, path in paths.items()}
+        asked: dict[str, dict[str, list[str]]] = {}
+        for owner, kind, id_ in places:
+            asked.setdefault(owner, {}).setdefault(kind, []).append(id_)
+        return {
+            (owner, kind, id_): tuple(path)
+            for owner, kinds in asked.items()
+            for kind, paths in self._upstreams[owner].post("/scopes", kinds).items()
+            for id_, path in paths.items()
+        }
 
 
 def _named(contract: Contract, message: Message) -> list[tuple[str, Scoped]]:
@@ -101,14 +135,27 @@ def _named(contract: Contract, message: Message) -> list[tuple[str, Scoped]]:
 
 
 def _visitor(session: Mapping[str, Any]) -> Visitor:
-    grants = {
-        function: frozenset(numbers) for functions, numbers in session["grants"] for function in functions
-    }
     actor = Actor(
         user_id=session["user_id"],
         party=Party(session["party"]),
         company=session["company"],
         session_id=session["session_id"],
-        grants=grants,
+        approvals=frozenset(session["approvals"]),
+        grants=_ungrouped(session["grants"]),
     )
-    return Visitor(actor, session["name"], session["role"], datetime.fromisoformat(session["expires_at"]))
+    lent = [
+        Lent(
+            one["delegation"],
+            one["lender"],
+            one["lender_name"],
+            datetime.fromisoformat(one["ends_at"]),
+            _ungrouped(one["grants"]),
+        )
+        for one in session["lent"]
+    ]
+    expires_at = datetime.fromisoformat(session["expires_at"])
+    return Visitor(actor, session["name"], session["role"], expires_at, session["second_factor_needed"], lent)
+
+
+def _ungrouped(groups: Sequence[Any]) -> dict[str, frozenset[str]]:
+    return {function: frozenset(numbers) for functions, numbers in groups for function in functions}

@@ -64,5 +64,16 @@ def _described(visitor: Visitor) -> dict[str, Any]:
         "functions": sorted(actor.grants),
         "control_accounts": sorted(set().union(*actor.grants.values())),
         "grants": {function: sorted(numbers) for function, numbers in sorted(actor.grants.items())},
+        "delegations": [
+            {
+                "delegation": lent.delegation,
+                "lender": lent.lender,
+                "lender_name": lent.lender_name,
+                "ends_at": lent.ends_at,
+                "grants": {function: sorted(numbers) for function, numbers in sorted(lent.grants.items())},
+            }
+            for lent in visitor.lent
+        ],
+        "second_factor_needed": visitor.second_factor_needed,
         "session_expires_at": visitor.expires_at,
     }

@@ -1,17 +1,16 @@
 """Enrolment: make a company's users, with the grants that a role brings over some control accounts (IDN-01)."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from datetime import datetime
 
-import sqlalchemy as sa
 from sqlalchemy import orm
 
-from services.identity.model import ControlAccount, Grant, User
-from services.identity.rules import functions_of, lowest_common
-from shared.actor import EVERYWHERE, Party
+from services.identity.entitlements import place_of
+from services.identity.model import Grant, User
+from services.identity.rules import functions_of
+from shared.actor import Party
 from shared.contracts.identity import UserStatus
 from shared.contracts.types import Language
-from shared.errors import NotFound
 from shared.ids import new_id
 
 
@@ -58,22 +57,3 @@ def enrol_user(
     )
     session.flush()
     return user
-
-
-def place_of(session: orm.Session, control_accounts: Iterable[str]) -> str:
-    """Return the path of the lowest control account above all of these; raises NotFound where one is unknown."""
-    numbers = sorted(set(control_accounts))
-    if not numbers or EVERYWHERE in numbers:
-        return ""
-    return lowest_common(paths_of(session, numbers).values())
-
-
-def paths_of(session: orm.Session, numbers: Collection[str]) -> Mapping[str, str]:
-    """Return the path of each control account; raises NotFound where one is unknown."""
-    found = session.execute(
-        sa.select(ControlAccount.number, ControlAccount.path).where(ControlAccount.number.in_(numbers))
-    )
-    paths = {row.number: row.path for row in found}
-    if len(paths) < len(set(numbers)):
-        raise NotFound("control account", "control_accounts")
-    return paths

@@ -85,6 +85,7 @@ class User(Base):
     password_hash: Mapped[str | None] = mapped_column(sa.String(200))
     enrolled_at: Mapped[datetime] = mapped_column(Instant)
     last_signed_in_at: Mapped[datetime | None] = mapped_column(Instant)
+    reactivated_at: Mapped[datetime | None] = mapped_column(Instant)
 
     @property
     def control_path(self) -> tuple[str, ...]:
@@ -98,7 +99,7 @@ class User(Base):
 
     def unused_since(self) -> datetime:
         """Return from when the days without sign-in count (IDN-04)."""
-        return self.last_signed_in_at or self.enrolled_at
+        return max(filter(None, (self.enrolled_at, self.last_signed_in_at, self.reactivated_at)))
 
     def must_be(self, status: UserStatus) -> None:
         """Raise Rejected where the user does not stand so."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.actor import Party
+from shared.contracts.base import catalogue
 from shared.errors import Rejected
 
 LAST_USE_STEP = timedelta(minutes=1)
@@ -98,6 +99,14 @@ def functions_of(role: str, party: Party) -> frozenset[str]:
     if known.party is not party:
         raise Rejected("unknown_role", f"There is no role {role} for the party {party}.", "role")
     return known.functions
+
+
+def approvable_commands() -> frozenset[str]:
+    """Return the commands that a company may have a second person approve: its own people's, but for decisions."""
+    open_to_clients = functions_open_to(Party.CLIENT)
+    return frozenset(
+        c.name for c in catalogue.commands() if c.function in open_to_clients and c.owner != "tracking"
+    )
 
 
 def lowest_common(paths: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import orm
 
 from services.identity import rules
 from services.identity.model import Session
-from services.identity.queries import SignedIn, find_sessions
+from services.identity.signed_in import SignedIn, find_sessions
 from shared.database import Database
 from shared.ids import new_id
 

@@ -15,8 +15,8 @@ from sqlalchemy import orm
 from services.identity import rules
 from services.identity.model import Base, SignInAttempts, User
 from services.identity.passwords import hash_password, is_outdated, is_password
-from services.identity.queries import SignedIn, find_sessions
 from services.identity.sessions import hash_token, start_session
+from services.identity.signed_in import SignedIn, find_sessions
 from shared.contracts.identity import UserStatus
 from shared.database import Database, insert, is_postgresql
 from shared.errors import Rejected

@@ -505,9 +505,24 @@ class ListCompanies(Message):
 
 @read("identity", route="/companies/{company}", function="companies.view", returns=CompanyView)
 class GetCompany(Message):
-    """One company."""
+    """One company, with what it demands of its users."""
 
     company: KnownCompanyNumber
+
+
+@read(
+    "identity",
+    route="/companies/{company}/history",
+    function="companies.view",
+    returns=FieldChange,
+    listing=True,
+)
+class GetCompanyHistory(Message):
+    """Every change of a company's settings, the newest first (Part 2 no. 9)."""
+
+    company: KnownCompanyNumber
+    cursor: Cursor | None = None
+    limit: Limit = 50
 
 
 @read("identity", route="/users", function="users.view", returns=UserRow, listing=True)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, g
 from marshmallow import EXCLUDE, RAISE, Schema, fields, post_load, validate
 
 from shared.contracts.base import Kind, Message
-from shared.contracts.types import Items, Note, Number, Scoped, Sensitive, Text
+from shared.contracts.types import Items, Note, Number, Scoped, Sealed, Sensitive, Text
 
 T = TypeVar("T")
 
@@ -78,6 +78,12 @@ def masks_of(cls: type[Message]) -> Mapping[str, Sensitive]:
 def scopes_of(cls: type[Message]) -> Mapping[str, Scoped]:
     """Return the fields of a message that name something under a control account."""
     return dict(_marks(cls, Scoped))
+
+
+@_once_per_class
+def seals_of(cls: type[Message]) -> Mapping[str, Sealed]:
+    """Return the fields of a message that travel sealed."""
+    return dict(_marks(cls, Sealed))
 
 
 def masked(cls: type[Message], data: Mapping[str, Any]) -> dict[str, Any]:

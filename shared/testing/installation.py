@@ -184,7 +184,7 @@ class DistributedInstallation(Installation):
         self._workers: dict[str, int] = {}
         for name, port in self._ports.items():
             self._add(name, ["serve", name], CARDWORK_PORT=port)
-        for name in ("tracking", "accounts"):
+        for name in ("tracking", "accounts", "identity"):
             self.add_worker(name)
         self._add("gateway", ["serve", "gateway"], CARDWORK_PORT=self.port)
 

@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from shared.actor import BadAssertion, Verifier
+from shared.actor import BadAssertion, Party, Verifier
 from shared.contracts.base import Contract
 from shared.contracts.schema import strict
 from shared.ids import new_message_id
@@ -18,11 +18,12 @@ from shared.messaging.transaction import Reader
 from shared.observability import Metrics
 from shared.service import Running, Service
 from shared.web.health import Check, add_health
-from shared.web.problems import answer_with_problems, function_not_granted, not_signed_in
+from shared.web.problems import Problem, answer_with_problems, function_not_granted, not_signed_in
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+_MOST_IDS = 1000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 _OPEN = frozenset({"/livez", "/readyz", "/metrics"})
 _UNLESS_SET = (
@@ -117,6 +118,8 @@ def service_app(
 
     for cls, query in service.queries.items():
         _add_read(app, cls.contract, query, running)
+    if service.places:
+        _add_scopes(app, service, running)
     if service.endpoints:
         app.register_blueprint(service.endpoints(running))
     return app
@@ -137,6 +140,29 @@ def _add_read(app: Flask, contract: Contract, query: Callable[[Any, Reader], Any
     app.add_url_rule(flask_rule(contract), contract.name, view, methods=[method])
 
 
+def _add_scopes(app: Flask, service: Service, running: Running) -> None:
+    """Add ``POST /scopes``: ids by kind in, the control accounts above each out; what does not exist is left out."""
+
+    def scopes() -> Response:
+        only_the_gateway()
+        asked = json_body()
+        with running.database.read() as session:
+            found = {
+                kind: find(session, asked[kind][:_MOST_IDS])
+                for kind, find in service.places.items()
+                if asked.get(kind)
+            }
+        return json_response(found)
+
+    app.add_url_rule("/scopes", "scopes", scopes, methods=["POST"])
+
+
+def only_the_gateway() -> None:
+    """Raise a 403 problem unless the gateway asks for itself."""
+    if g.actor.party is not Party.SYSTEM:
+        raise Problem(status=403, code="gateway_only", title="Only the gateway may ask this.")
+
+
 def flask_rule(contract: Contract) -> str:
     """Return a contract's route in Flask's notation."""
     return re.sub(r"\{(\w+)\}", r"<\1>", contract.route or "")
@@ -147,10 +173,13 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, content_type="application/json")
 
 
-def load_input(contract: Contract, path: Mapping[str, str]) -> Any:
-    """Return the typed message that a request carries; raises ValidationError naming every field that is wrong."""
+def load_input(contract: Contract, path: Mapping[str, str], body: Mapping[str, Any] | None = None) -> Any:
+    """Return the typed message that a request carries; raises ValidationError naming every field that is wrong.
+
+    ``body`` is what was read of it already, where something was.
+    """
     by_body = request.method == "POST"
-    given = json_body() if by_body else _criteria(contract)
+    given = _criteria(contract) if not by_body else json_body() if body is None else body
     doubled = sorted(given.keys() & path.keys())
     if doubled:
         raise BadRequest(

@@ -51,7 +51,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     shape = Embedded(Settings(data_directory=folder, rate_limit="100000 per second"))
     for name in shape.services:
         shape.migrate(name)
-    common = {"company": None, "control_accounts": [EVERYWHERE]}
+    common = {"company": None, "control_accounts": [EVERYWHERE], "phone": None, "language": "en"}
+    common["email"] = "someone@issuer.example"
     issuer = {**USER, **common, "name": "Issuer", "party": "issuer", "role": "issuer_operator"}
     holder = {**HOLDER, **common, "name": "Holder", "party": "holder", "role": "cardholder"}
     load(shape.database("identity"), [issuer, holder], shape.clock())

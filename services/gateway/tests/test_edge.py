@@ -17,6 +17,7 @@ from shared.clock import utc_now
 from shared.messaging.bus import BrokerAway, Publication, Sent, Unroutable
 from shared.messaging.envelope import decode
 from shared.observability import Metrics
+from shared.sealing import Seal
 from shared.settings import Settings
 
 KEYS: dict[str, Any] = make_keys()
@@ -26,6 +27,9 @@ ACCOUNT = "acc_" + "a" * 26
 OTHER = "acc_" + "b" * 26
 CANCEL = f"/api/v1/accounts/{ACCOUNT}/cancel"
 SESSION = {
+    "approvals": [],
+    "lent": [],
+    "second_factor_needed": False,
     "session_id": "ses_1",
     "user_id": "pa",
     "name": "P. Administrator",
@@ -98,6 +102,7 @@ class System:
             upstreams=upstreams,
             assertions=assertions,
             sender=self.broker,
+            seal=Seal(str(KEYS["sealing_key"])),
             clock=utc_now,
             metrics=Metrics(),
             openapi={},

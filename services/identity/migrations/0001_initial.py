@@ -105,6 +105,7 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.String(length=200), nullable=True),
         sa.Column("enrolled_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_signed_in_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reactivated_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["company"], ["company.number"], name="fk_user_company"),
         sa.PrimaryKeyConstraint("id"),
     )

@@ -1,0 +1,1 @@
+"""What identity does when it is asked: one function for each command, a file for each subject."""

@@ -1,0 +1,149 @@
+"""Users: how they come, go, and come back."""
+
+from typing import Any
+
+from services.identity.enrolment import enrol_user
+from services.identity.entitlements import places_of
+from services.identity.first_sign_in import expiry_of_codes, issue_access_code
+from services.identity.model import Company, User
+from services.identity.rules import role_named
+from services.identity.second_factor import remove_second_factor as remove_factor
+from services.identity.sessions import revoke_sessions_of
+from shared.actor import EVERYWHERE, Party
+from shared.contracts.identity import (
+    DeactivateUser,
+    EnrolUser,
+    ReactivateUser,
+    ReissueAccessCode,
+    RemoveSecondFactor,
+    SecondFactorChanged,
+    UserDeactivated,
+    UserInvited,
+    UserReactivated,
+    UserStatus,
+    VouchForUser,
+)
+from shared.contracts.types import Language
+from shared.errors import NotFound, Rejected
+from shared.messaging.transaction import Transaction
+from shared.sealing import Seal
+
+
+def enrol_new_user(command: EnrolUser, tx: Transaction) -> dict[str, Any]:
+    """Enrol a user and, unless somebody has to vouch first, mail the access code (IDN-01, IDN-02)."""
+    role = role_named(command.role)
+    company = _company_of(command, role.party, tx)
+    user = enrol_user(
+        tx.session, name=command.name, party=role.party, company=command.company, role=command.role,
+        control_accounts=_control_accounts_of(command, company, tx), email=command.email, phone=command.phone,
+        language=command.language or Language(company.language if company else Language.ENGLISH),
+        vouched_for=not (company and company.vouching_required), now=tx.now,
+    )  # fmt: skip
+    tx.add(user)
+    _invite(user, _opened(command.secret_phrase, tx), tx)
+    return {"user": user.id}
+
+
+def _company_of(command: EnrolUser, party: Party, tx: Transaction) -> Company | None:
+    if party is Party.ISSUER:
+        if command.company or command.control_accounts:
+            raise Rejected("company_not_allowed", "The issuer's own people belong to no company.", "company")
+        if not tx.actor.everywhere(tx.function or ""):
+            raise Rejected("function_not_granted", "You may not enrol the issuer's own people.", "role")
+        return None
+    if not command.company:
+        raise Rejected(
+            "company_required", f"A user with the role {command.role} belongs to a company.", "company"
+        )
+    return tx.one(Company, command.company, "company")
+
+
+def _control_accounts_of(command: EnrolUser, company: Company | None, tx: Transaction) -> list[str]:
+    if company is None:
+        return [EVERYWHERE]
+    if not command.control_accounts:
+        raise Rejected(
+            "control_account_required", "Say over which control accounts the user works.", "control_accounts"
+        )
+    for path in places_of(tx.session, command.control_accounts).values():
+        if path.partition("/")[0] != company.control_account:
+            raise Rejected(
+                "wrong_company", "These control accounts do not belong to the company.", "control_accounts"
+            )
+        if not tx.actor.covers(tx.function or "", path.split("/")):
+            raise NotFound("control account", "control_accounts")
+    return command.control_accounts
+
+
+def reissue_access_code(command: ReissueAccessCode, tx: Transaction) -> None:
+    """Mail another access code; the one before is worth nothing any more (IDN-02)."""
+    user = tx.one(User, command.user, "user")
+    user.must_be(UserStatus.INVITED)
+    if not user.vouched_for:
+        raise Rejected(
+            "not_vouched_for", "An identity voucher of the company has to confirm this user first.", "user"
+        )
+    _invite(user, _opened(command.secret_phrase, tx), tx)
+
+
+def vouch_for_user(command: VouchForUser, tx: Transaction) -> None:
+    """Note that somebody confirmed who a new user is, and mail the access code (IDN-06)."""
+    user = tx.one(User, command.user, "user")
+    user.must_be(UserStatus.INVITED)
+    if user.vouched_for:
+        raise Rejected("already_vouched_for", "Nobody has to vouch for this user any more.", "user")
+    user.vouched_for = True
+    _invite(user, None, tx)
+
+
+def _invite(user: User, phrase: str | None, tx: Transaction) -> None:
+    code = issue_access_code(tx.session, user, phrase=phrase, now=tx.now, settings=tx.settings)
+    if user.vouched_for:
+        tx.publish(
+            UserInvited(
+                user=user.id,
+                company=user.company,
+                recipient=user.recipient,
+                access_code=_seal(tx).close(code),
+                expires_at=expiry_of_codes(tx.now, tx.settings),
+            ),
+            subject=user.id,
+        )
+
+
+def deactivate_user(command: DeactivateUser, tx: Transaction) -> None:
+    """Keep a user out and end every session at once."""
+    user = tx.one(User, command.user, "user")
+    if user.user_id == tx.actor.user_id:
+        raise Rejected("own_user", "Nobody deactivates themselves.", "user")
+    if user.status == UserStatus.INACTIVE:
+        raise Rejected("user_is_inactive", "This user is inactive already.", "user")
+    user.status = UserStatus.INACTIVE
+    revoke_sessions_of(tx.session, user.id, tx.now)
+    tx.publish(UserDeactivated(user=user.id, company=user.company, reason="asked"), subject=user.id)
+
+
+def reactivate_user(command: ReactivateUser, tx: Transaction) -> None:
+    """Let an inactive user in again; the days without sign-in count anew (IDN-04)."""
+    user = tx.one(User, command.user, "user")
+    user.must_be(UserStatus.INACTIVE)
+    user.status = UserStatus.ACTIVE if user.user_id else UserStatus.INVITED
+    user.reactivated_at = tx.now
+    tx.publish(UserReactivated(user=user.id, company=user.company), subject=user.id)
+
+
+def remove_second_factor(command: RemoveSecondFactor, tx: Transaction) -> None:
+    """Take the second factor from a user who has lost it; every session ends."""
+    user = tx.one(User, command.user, "user")
+    if not remove_factor(tx.session, user.id):
+        raise Rejected("no_second_factor", "This user has no second factor.", "user")
+    revoke_sessions_of(tx.session, user.id, tx.now)
+    tx.publish(SecondFactorChanged(user=user.id, present=False, recipient=user.recipient), subject=user.id)
+
+
+def _seal(tx: Transaction) -> Seal:
+    return Seal(tx.settings.sealing_key or "")
+
+
+def _opened(phrase: str | None, tx: Transaction) -> str | None:
+    return None if phrase is None else _seal(tx).open(phrase)
