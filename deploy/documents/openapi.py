@@ -11,12 +11,12 @@ from apispec import APISpec
 
 from deploy.documents import edge
 from deploy.documents.examples import example_of
+from deploy.documents.routes import PREFIX, method_and_path
 from deploy.documents.schemas import mark_masked, new_specification, part_of, schema_name, tolerate_more
 from shared.contracts import load_all
 from shared.contracts.base import Contract, Kind, catalogue
 from shared.contracts.schema import schema_of, scopes_of
 
-PREFIX = "/api/v1"
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
 _REQUIREMENT = re.compile(r"\b[A-Z]{3}-\d{2}\b|\bPart 2 no\. \d+\b")
@@ -77,6 +77,9 @@ _FOR_ALTERNATES = {
 _RETRY_LATER = frozenset({429, 503})
 _OF_COMMANDS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
 _OF_BODIES = frozenset({400, 413, 415})
+
+
+__all__ = ["PREFIX", "openapi", "spoken"]
 
 
 def openapi() -> dict[str, Any]:
@@ -162,8 +165,8 @@ def _add(specification: APISpec, contract: Contract) -> None:
     if contract.kind is Kind.COMMAND or contract.sends_body:
         _add_body_schema(specification, contract)
     operation = _command(contract) if contract.kind is Kind.COMMAND else _read(specification, contract)
-    method = "get" if contract.kind is Kind.READ and not contract.sends_body else "post"
-    specification.path(path=contract.route, operations={method: {**_described(contract), **operation}})
+    method, path = method_and_path(contract)
+    specification.path(path=path, operations={method.lower(): {**_described(contract), **operation}})
 
 
 def _described(contract: Contract) -> dict[str, Any]:

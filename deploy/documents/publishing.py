@@ -1,17 +1,19 @@
 """Writes the documents that are committed, and refuses to write one that would break those who rely on it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from deploy.documents.asyncapi import asyncapi
 from deploy.documents.compatibility import api_breaks, message_breaks
+from deploy.documents.entitlements import entitlements
 from deploy.documents.openapi import openapi
 from shared.service import Service
 
 OPENAPI = "openapi.json"
 ASYNCAPI = "asyncapi.json"
+ENTITLEMENTS = "entitlements.md"
 _BREAKS = {OPENAPI: api_breaks, ASYNCAPI: message_breaks}
 
 
@@ -41,10 +43,16 @@ def write_documents(
     broken = [fault for name, document in made.items() for fault in breaks_of(folder / name, document)]
     if broken and not break_on_purpose:
         raise BreakingChange("\n".join(broken))
-    changed = [name for name, document in made.items() if _text_in(folder / name) != as_text(document)]
+    texts = texts_of(made)
+    changed = [name for name, text in texts.items() if _text_in(folder / name) != text]
     for name in changed:
-        (folder / name).write_text(as_text(made[name]), encoding="utf-8")
+        (folder / name).write_text(texts[name], encoding="utf-8")
     return [folder / name for name in changed]
+
+
+def texts_of(documents: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    """Return what is committed, by the names of the files: these documents, and the page of who may do what."""
+    return {**{name: as_text(document) for name, document in documents.items()}, ENTITLEMENTS: entitlements()}
 
 
 def breaks_of(file: Path, document: dict[str, Any]) -> list[str]:

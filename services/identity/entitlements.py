@@ -76,6 +76,8 @@ def check_pairs(user: User, pairs: Collection[Pair], tx: Transaction) -> None:
                 "The issuer's own people act everywhere (*), a company's users over its control accounts.",
                 "give",
             )
+    if user.company is None:
+        check_own(tx, {function for function, _ in pairs}, "give")
     paths = places_of(tx.session, {number for _, number in pairs})
     for path in paths.values():
         if not tx.actor.covers(tx.function or "", path.split("/")):
@@ -84,6 +86,15 @@ def check_pairs(user: User, pairs: Collection[Pair], tx: Transaction) -> None:
         masters = {path.partition("/")[0] for path in paths.values()}
         if masters != {user.place.partition("/")[0] or next(iter(masters))}:
             raise Rejected("wrong_company", "A user's control accounts belong to one company.", "give")
+
+
+def check_own(tx: Transaction, functions: Collection[str], field: str) -> None:
+    """Raise Rejected where one of the issuer's people would give a colleague more than they may do themselves."""
+    missing = sorted(function for function in functions if not tx.actor.everywhere(function))
+    if missing:
+        raise Rejected(
+            "not_yours_to_give", f"You may not do this yourself everywhere: {', '.join(missing)}.", field
+        )
 
 
 def change_grants(user: User, before: set[Pair], after: set[Pair], tx: Transaction) -> None:

@@ -209,7 +209,7 @@ def _numbers(session: orm.Session, users: Sequence[str]) -> dict[str, list[str]]
     granted = session.execute(
         sa.select(Grant.user, Grant.control_account).where(Grant.user.in_(users)).distinct()
     )
-    for user, number in sorted(row.tuple() for row in granted):
+    for user, number in sorted((row.user, row.control_account) for row in granted):
         found[user].append(number)
     return found
 

@@ -55,7 +55,8 @@ ROLES: Mapping[str, Role] = {
     "programme_manager": Role(Party.CLIENT, _SEEING | {"delegations.view", "users.view"}),
     "programme_administrator": Role(Party.CLIENT, _ADMINISTERING),
     "principal_programme_administrator": Role(
-        Party.CLIENT, _ADMINISTERING | {"companies.configure", "users.consent", "users.view"}
+        Party.CLIENT,
+        _ADMINISTERING | {"companies.configure", "users.consent", "users.deactivate", "users.view"},
     ),
     "alternate_programme_administrator": Role(
         Party.CLIENT, _SEEING | {"delegations.lend", "delegations.view", "tracking.withdraw"}

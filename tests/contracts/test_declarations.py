@@ -24,7 +24,20 @@ VIEWS = sorted({contract.returns for contract in READS if contract.returns}, key
 # What a card has on it: none of it may lie in a queue, a log or a record of requests.
 CARD_DATA = re.compile(r"card_?num|(^|_)(pan|cvv|cvc|csc|pin|track_?\d|magstripe)(_|$)")
 # Past tenses that do not end in -ed.
-IRREGULAR = {"Sent", "Paid", "Lost", "Met", "Made", "Set", "Begun", "Withdrawn", "Given", "Put", "Read", "Lent"}
+IRREGULAR = {
+    "Sent",
+    "Paid",
+    "Lost",
+    "Met",
+    "Made",
+    "Set",
+    "Begun",
+    "Withdrawn",
+    "Given",
+    "Put",
+    "Read",
+    "Lent",
+}
 
 each_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.key)
 each_command = pytest.mark.parametrize("contract", COMMANDS, ids=lambda contract: contract.key)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.identity.enrolment import enrol_user
-from services.identity.entitlements import places_of
+from services.identity.entitlements import check_own, places_of
 from services.identity.first_sign_in import expiry_of_codes, issue_access_code
 from services.identity.model import Company, User
 from services.identity.rules import role_named
@@ -50,6 +50,7 @@ def _company_of(command: EnrolUser, party: Party, tx: Transaction) -> Company | 
             raise Rejected("company_not_allowed", "The issuer's own people belong to no company.", "company")
         if not tx.actor.everywhere(tx.function or ""):
             raise Rejected("function_not_granted", "You may not enrol the issuer's own people.", "role")
+        check_own(tx, role_named(command.role).functions, "role")
         return None
     if not command.company:
         raise Rejected(

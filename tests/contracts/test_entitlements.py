@@ -1,0 +1,229 @@
+"""Every command and every read, as every role, inside and outside the control accounts that were granted (IDN-05)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from deploy.compose import Embedded
+from deploy.demonstration import load_demonstration
+from deploy.demonstration.structure import COMPANIES, number_at
+from deploy.documents.examples import example_of
+from deploy.documents.routes import PREFIX, method_and_path
+from services.accounts.model import CardAccount
+from services.identity import demonstration as identity_of
+from services.identity.model import Delegation, User
+from services.identity.rules import ROLES
+from shared.actor import EVERYWHERE, Party
+from shared.contracts import load_all
+from shared.contracts.base import Contract, Kind, catalogue
+from shared.contracts.schema import scopes_of
+from shared.messaging.bus import CommandSender, Publication, Sent
+from shared.settings import Settings
+
+load_all()
+CONTRACTS = [*catalogue.commands(), *catalogue.reads()]
+PASSWORD = "correct horse battery staple"
+# What these name is found, or not, by the service itself and not by the gateway: it answers the command later.
+DECIDED_BY_THE_OWNER = {"tracking_number"}
+ROLE_IDS = sorted(ROLES)
+each_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)
+
+
+class Broker:
+    """Takes every command and carries none out: what is tried here is who gets as far as this."""
+
+    def __init__(self) -> None:
+        self.published: list[Publication] = []
+
+    def send(self, publication: Publication) -> Sent:
+        self.published.append(publication)
+        sent = Sent()
+        sent.confirmed.set_result(None)
+        sent.tracked.set_result({"tracking_number": "BCDFG-HJKM0", "replayed": False, "conflict": False})
+        return sent
+
+    def forget(self, command_id: str, sent: Sent) -> None:
+        """Nothing is remembered."""
+
+    def is_ready(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Unhandled(Embedded):
+    """The embedded shape without workers."""
+
+    broker = Broker()
+
+    def sender(self) -> CommandSender:
+        return self.broker
+
+
+@dataclass
+class System:
+    """A gateway, users of every role at two companies, and what there is at the first of them."""
+
+    client: FlaskClient
+    broker: Broker
+    there: dict[str, Any]
+    tokens: dict[str, str]
+
+    def ask(self, contract: Contract, user: str) -> TestResponse:
+        """Send a command or a read that names what is at the first company."""
+        given = {
+            **example_of(contract.cls),
+            **{k: v for k, v in self.there.items() if k in _fields(contract)},
+        }
+        method, path = method_and_path(contract)
+        path = PREFIX + path.format(**{name: given[name] for name in contract.path_fields})
+        body = {name: value for name, value in given.items() if name not in contract.path_fields}
+        headers = {"Authorization": f"Bearer {self.tokens[user]}"}
+        if method == "POST":
+            return self.client.post(path, json=body, headers=headers)
+        named = {name: value for name, value in body.items() if name in scopes_of(contract.cls)}
+        return self.client.get(path, query_string=named, headers=headers)
+
+
+def _fields(contract: Contract) -> set[str]:
+    return set(contract.cls.__dataclass_fields__)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    folder: Path = tmp_path_factory.mktemp("entitlements")
+    generous = "100000 per second"
+    shape = Unhandled(Settings(data_directory=folder, rate_limit=generous, sign_in_rate_limit=generous))
+    for name in shape.services:
+        shape.migrate(name)
+    load_demonstration(shape, 60)
+    here, elsewhere = number_at(1), number_at(2)
+    users = [
+        _user(place, role, company, number)
+        for place, company, number in (("here", 0, here), ("elsewhere", 1, elsewhere))
+        for role in ROLES
+    ]
+    identity_of.load(shape.database("identity"), users, shape.clock())
+    client = shape.gateway_app().test_client()
+    tokens = {}
+    for user in users:
+        credentials = {"user_id": user["user_id"], "password": PASSWORD}
+        answer = client.post(f"{PREFIX}/sessions", json=credentials)
+        tokens[user["user_id"]] = answer.get_json()["token"]
+    yield System(client, shape.broker, _there(shape, here), tokens)
+    shape.close()
+
+
+def _user(place: str, role: str, company: int, number: str) -> dict[str, Any]:
+    issuers = ROLES[role].party is Party.ISSUER
+    return {
+        "user_id": f"{place}.{role.replace('_', '-')}",
+        "password": PASSWORD,
+        "name": role,
+        "party": ROLES[role].party,
+        "company": None if issuers else COMPANIES[company].number,
+        "role": role,
+        "control_accounts": [EVERYWHERE if issuers else number],
+        "email": "someone@company.example",
+        "phone": None,
+        "language": "en",
+    }
+
+
+def _there(shape: Embedded, master: str) -> dict[str, Any]:
+    """Return what the fields of messages name: things of the first company."""
+    now = shape.clock()
+    with shape.database("identity").write() as session:
+        users = session.scalars(sa.select(User.id).where(User.company == COMPANIES[0].number)).all()
+        session.add(
+            Delegation(
+                id="dlg_" + "0" * 26, company=COMPANIES[0].number, lender=users[0], borrower=users[1],
+                functions="accounts.cancel", control_accounts=master, place=master, starts_at=now,
+                ends_at=now + timedelta(days=1), until_return=False,
+            )
+        )  # fmt: skip
+    with shape.database("accounts").read() as session:
+        below = sa.select(CardAccount.id).where(CardAccount.control_account.startswith(master[:5]))
+        accounts = session.scalars(below.order_by(CardAccount.id)).all()
+    return {
+        "account_id": accounts[0],
+        "control_account": master,
+        "control_accounts": [master],
+        "number": master,
+        "parent": master,
+        "company": COMPANIES[0].number,
+        "user": users[0],
+        "delegation": "dlg_" + "0" * 26,
+        "secret_phrase": "the keeper's parrot",
+    }
+
+
+@pytest.mark.parametrize("role", ROLE_IDS)
+@each_contract
+def test_who_may_do_what(system: System, contract: Contract, role: str) -> None:
+    """Without the function 403; with it, what lies inside is reached and what lies outside is not found."""
+    named = set(scopes_of(contract.cls)) & (set(system.there) | DECIDED_BY_THE_OWNER)
+    granted = contract.function is None or contract.function in ROLES[role].functions
+    for place in ("here", "elsewhere"):
+        before = len(system.broker.published)
+        answer = system.ask(contract, f"{place}.{role.replace('_', '-')}")
+        reached = len(system.broker.published) > before
+        told = f"{contract.name} as {role} {place}: {answer.status_code} {answer.text[:300]}"
+        if not granted:
+            assert (answer.status_code, answer.get_json()["code"]) == (403, "function_not_granted"), told
+            assert not reached, told
+        elif place == "elsewhere" and ROLES[role].party is not Party.ISSUER and named:
+            assert answer.status_code == 404, told
+            assert not reached, told
+        elif contract.kind is Kind.COMMAND:
+            assert answer.status_code == 202, told
+            assert reached, told
+        else:
+            assert answer.status_code == (404 if "tracking_number" in contract.path_fields else 200), told
+
+
+@each_contract
+def test_every_command_and_every_read_is_tried_with_what_is_there(system: System, contract: Contract) -> None:
+    """A scoped field that the trial above leaves to an example would prove nothing."""
+    assert set(scopes_of(contract.cls)) <= set(system.there), contract.name
+
+
+def test_no_route_is_there_without_a_contract_or_a_session_of_ones_own(system: System) -> None:
+    """What is no contract is a fixed, short list: signing in, and what concerns the own user and session."""
+    declared = {
+        (method, PREFIX + path) for method, path in (method_and_path(contract) for contract in CONTRACTS)
+    }
+    routes = {
+        (method, rule.rule.replace("<", "{").replace(">", "}"))
+        for rule in system.client.application.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    others = {path.removeprefix(PREFIX) for _, path in routes - declared}
+    allowed = (
+        "/sessions",
+        "/me",
+        "/enrolment",
+        "/password-reset",
+        "/docs",
+        "/openapi.json",
+        "/livez",
+        "/readyz",
+        "/metrics",
+    )
+    watched = "/tracking/{tracking_number}/events"
+    assert {path for path in others if not path.startswith(allowed)} == {watched}
+
+
+def test_a_watcher_needs_the_function_too(system: System) -> None:
+    """Live progress is a read like any other."""
+    headers = {"Authorization": f"Bearer {system.tokens['here.cardholder']}"}
+    answer = system.client.get(f"{PREFIX}/tracking/BCDFG-HJKM0/events", headers=headers)
+    assert answer.status_code == 403
