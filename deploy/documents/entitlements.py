@@ -1,10 +1,10 @@
 """Writes who may do what: every function with the roles that bring it, and what it lets one do (IDN-05, IDN-06)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from deploy.documents.routes import method_and_path
 from services.identity.rules import ROLES
-from shared.contracts.base import Contract, catalogue
+from shared.contracts.base import Contract
 from shared.contracts.functions import functions, lendable_functions
 
 _ABOUT = """\
@@ -15,7 +15,8 @@ read as every role, inside and outside the control accounts that were granted.
 
 A **function** is granted to a user over a control account and all that lies below it, or over the whole programme for the
 issuer's people. A **role** is a named set of functions to start from; code asks for functions only, so any of them can be
-given or taken one by one (`POST /users/{user}/entitlements`). Who lacks a function is answered 403; what lies outside the
+given or taken one by one (`POST /users/{user}/entitlements`). What concerns nothing but the own user and session, such as a
+new password, every signed-in user may do. Who lacks a function is answered 403; what lies outside the
 granted control accounts is answered 404, as if it did not exist.
 """
 _MATRIX = """\
@@ -24,12 +25,11 @@ _MATRIX = """\
 `●` the role brings the function; *lent*: an administrator may share it for a time (IDN-07).
 """
 _USES = "## What each function lets one do\n"
-_OPEN = "## What every signed-in user may do\n"
 
 
 def entitlements() -> str:
     """Return the page as Markdown."""
-    return "\n".join([_ABOUT, _MATRIX, *_matrix(), "", _USES, *_uses(), "", _OPEN, *_open_to_all()]) + "\n"
+    return "\n".join([_ABOUT, _MATRIX, *_matrix(), "", _USES, *_uses()]) + "\n"
 
 
 def _matrix() -> Iterator[str]:
@@ -49,17 +49,6 @@ def _uses() -> Iterator[str]:
         for contract in contracts:
             consents = contract.consent == function != contract.function
             yield _line(function, contract, "consent to: " if consents else "")
-
-
-def _open_to_all() -> Iterator[str]:
-    free: Sequence[Contract] = [c for c in (*catalogue.commands(), *catalogue.reads()) if c.function is None]
-    if not free:
-        yield "Nothing but what concerns the own user and session: see *sessions* in the API's documentation."
-        return
-    yield "| | request | message | |"
-    yield "|---|---|---|---|"
-    for contract in free:
-        yield _line("", contract, "")
 
 
 def _line(function: str, contract: Contract, before: str) -> str:

@@ -62,30 +62,35 @@ def entitlements_of(pairs: Iterable[Pair]) -> list[Entitlement]:
 
 def check_pairs(user: User, pairs: Collection[Pair], tx: Transaction) -> None:
     """Raise Rejected where something cannot be granted to this user, or not by this actor."""
-    allowed = functions_open_to(Party(user.party))
-    for function, number in sorted(pairs):
-        if function not in allowed:
-            raise Rejected(
-                "function_not_for_party",
-                f"The function {function} cannot be granted to a user on the side of the {user.party}.",
-                "give",
-            )
-        if (number == EVERYWHERE) != (user.company is None):
-            raise Rejected(
-                "wrong_control_account",
-                "The issuer's own people act everywhere (*), a company's users over its control accounts.",
-                "give",
-            )
+    _check_functions(user, {function for function, _ in pairs}, tx)
+    numbers = {number for _, number in pairs}
+    if numbers and (EVERYWHERE in numbers) != (user.company is None):
+        raise Rejected(
+            "wrong_control_account",
+            "The issuer's own people act everywhere (*), a company's users over its control accounts.",
+            "give",
+        )
+    _check_paths(user, places_of(tx.session, numbers).values(), tx)
+
+
+def _check_functions(user: User, wanted: Collection[str], tx: Transaction) -> None:
+    foreign = sorted(set(wanted) - functions_open_to(Party(user.party)))
+    if foreign:
+        raise Rejected(
+            "function_not_for_party",
+            f"These cannot be granted to a user on the side of the {user.party}: {', '.join(foreign)}.",
+            "give",
+        )
     if user.company is None:
-        check_own(tx, {function for function, _ in pairs}, "give")
-    paths = places_of(tx.session, {number for _, number in pairs})
-    for path in paths.values():
-        if not tx.actor.covers(tx.function or "", path.split("/")):
-            raise NotFound("control account", "give")
-    if user.company is not None and paths:
-        masters = {path.partition("/")[0] for path in paths.values()}
-        if masters != {user.place.partition("/")[0] or next(iter(masters))}:
-            raise Rejected("wrong_company", "A user's control accounts belong to one company.", "give")
+        check_own(tx, wanted, "give")
+
+
+def _check_paths(user: User, paths: Collection[str], tx: Transaction) -> None:
+    if not all(tx.actor.covers(tx.function or "", path.split("/")) for path in paths):
+        raise NotFound("control account", "give")
+    masters = {path.partition("/")[0] for path in (*paths, user.place) if path}
+    if len(masters) > 1:
+        raise Rejected("wrong_company", "A user's control accounts belong to one company.", "give")
 
 
 def check_own(tx: Transaction, functions: Collection[str], field: str) -> None:

@@ -44,7 +44,7 @@ class Kind(StrEnum):
 class Contract:
     """All that was declared of one message; what is not here derives from the class of the message.
 
-    ``function`` is the entitlement that a caller needs (IDN-05; None: any signed-in user), ``service_time`` how long
+    ``function`` is the entitlement that a caller needs (IDN-05; an event has none), ``service_time`` how long
     a command may take before it counts as overdue (TRK-06), ``returns`` the view that a read answers with, ``listing``
     whether it answers with a page of them, ``sends_body`` whether its criteria travel in the body, not in the URL.
     ``lendable`` says that the function may be shared by a delegation (IDN-07), ``consent`` which function a second person
@@ -194,7 +194,7 @@ def read(
     owner: str,
     *,
     route: str,
-    function: str | None,
+    function: str,
     returns: type[Any],
     listing: bool = False,
     sends_body: bool = False,

@@ -306,7 +306,7 @@ def test_contact_data_change_and_both_addresses_hear_of_it(firm: Firm) -> None:
             if newcomer.email in mail["To"] and newcomer.code() not in text_of(mail)
         }
 
-    eventually(lambda: len([to for to in told()]) >= 2, describe="both addresses are told")
+    eventually(lambda: len(told()) >= 2, describe="both addresses are told")
     again = portal.send("/me/contact", {"email": other}, wait=10)
     assert (again.status_code, again.json()["code"]) == (422, "nothing_changes")
 
