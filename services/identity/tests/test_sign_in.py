@@ -10,6 +10,7 @@ from services.identity import passwords
 from services.identity.model import SignInAttempts, User
 from services.identity.tests.conftest import PASSWORD, Identity
 from services.identity.tests.statements import statements_of
+from shared.contracts.identity import UserStatus
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def deactivate(identity: Identity, user_id: str) -> None:
     with identity.store.write() as session:
-        session.execute(sa.update(User).where(User.user_id == user_id).values(active=False))
+        session.execute(sa.update(User).where(User.user_id == user_id).values(status=UserStatus.INACTIVE))
 
 
 def fail(identity: Identity, times: int, user_id: str = "anna") -> None:
@@ -184,7 +185,7 @@ def test_a_hash_with_other_parameters_is_renewed_at_sign_in(
 ) -> None:
     def stored() -> str:
         with identity.store.read() as session:
-            return session.get_one(User, "anna").password_hash
+            return session.scalar(sa.select(User.password_hash).where(User.user_id == "anna")) or ""
 
     before = stored()
     dearer = Parameters(
