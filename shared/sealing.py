@@ -5,6 +5,8 @@ The gateway seals what a contract marks as `Sealed`; identity seals the codes th
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from shared.settings import BadSettings, Settings
+
 
 class BrokenSeal(ValueError):
     """The text was not sealed with this key, or it was tampered with."""
@@ -26,6 +28,13 @@ class Seal:
             return self._key.decrypt(sealed).decode()
         except InvalidToken as error:
             raise BrokenSeal("a sealed text cannot be opened with this key") from error
+
+
+def seal_of(settings: Settings) -> Seal:
+    """Return the seal of this installation; raises BadSettings where the process was not given its key."""
+    if not settings.sealing_key:
+        raise BadSettings("CARDWORK_SEALING_KEY is not set; `cardwork provision` makes keys.")
+    return Seal(settings.sealing_key)
 
 
 def new_seal_key() -> str:
