@@ -20,6 +20,7 @@ from shared.actor import Actor, Party, Signer, Verifier
 from shared.database import Database, sqlite_url
 from shared.migrations import upgrade
 from shared.observability import Metrics
+from shared.sealing import new_seal_key
 from shared.service import Running
 from shared.settings import Settings
 from shared.testing.databases import Postgres
@@ -105,8 +106,8 @@ class Identity:
                 path, method=method, json=body, headers={"Authorization": f"Bearer {assertion}"}
             )
 
-    def sign_in(self, user_id: str = "anna", password: str = PASSWORD) -> TestResponse:
-        return self.call("POST", "/sessions", {"user_id": user_id, "password": password})
+    def sign_in(self, user_id: str = "anna", password: str = PASSWORD, **more: Any) -> TestResponse:
+        return self.call("POST", "/sessions", {"user_id": user_id, "password": password, **more})
 
     def token(self, user_id: str = "anna") -> str:
         answer = self.sign_in(user_id)
@@ -126,7 +127,7 @@ def identity(tables: str) -> Iterator[Identity]:
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    running = Running(database=store, settings=Settings(), clock=lambda: made.now)
+    running = Running(database=store, settings=Settings(sealing_key=new_seal_key()), clock=lambda: made.now)
     app = service_app(service, running, verifier=Verifier(public, "identity"), metrics=Metrics(), checks={})
     made = Identity(app, store, Signer(private), running.settings)
     made.enrol()
