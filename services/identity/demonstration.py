@@ -43,9 +43,7 @@ def load(
             session.merge(ControlAccount(number=number, path=path))
         session.flush()
         for facts, password_hash in zip(missing, hashes, strict=True):
-            given = {
-                name: value for name, value in facts.items() if name not in ("user_id", "password", "party")
-            }
+            given = {name: value for name, value in facts.items() if name not in ("user_id", "password", "party")}
             user = enrol_user(session, **given, party=Party(facts["party"]), now=now)
             user.user_id, user.password_hash = facts["user_id"], password_hash
             user.status = UserStatus.ACTIVE

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from argon2 import Parameters, PasswordHasher
+from argon2 import Parameters
 from argon2.profiles import CHEAPEST
 
 from services.identity import passwords
@@ -11,20 +11,6 @@ from services.identity.model import SignInAttempts, User
 from services.identity.tests.conftest import PASSWORD, Identity
 from services.identity.tests.statements import statements_of
 from shared.contracts.identity import UserStatus
-
-
-@pytest.fixture
-def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The parameters of every hash that is verified, which is what takes the time."""
-    seen: list[str] = []
-    verify = PasswordHasher.verify
-
-    def note(self: PasswordHasher, given: str, password: str) -> bool:
-        seen.append(given.rsplit("$", 2)[0])
-        return verify(self, given, password)
-
-    monkeypatch.setattr(PasswordHasher, "verify", note)
-    return seen
 
 
 def deactivate(identity: Identity, user_id: str) -> None:
