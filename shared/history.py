@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 from shared.contracts.base import Page, UnknownMessage
 from shared.contracts.history import FieldChange
@@ -46,6 +47,30 @@ def note_change(tx: Transaction, history: sa.Table, subject: str, field: str, ol
         actor=envelope.actor, on_behalf_of=envelope.on_behalf_of, channel=str(envelope.channel), command=command,
         command_id=envelope.correlation_id,
     )  # fmt: skip
+
+
+def note_act(
+    session: orm.Session,
+    history: sa.Table,
+    subject: str,
+    changes: Mapping[str, tuple[Any, Any]],
+    *,
+    now: datetime,
+    act: str,
+    act_id: str,
+    actor: str,
+    channel: Channel,
+) -> None:
+    """Write down what an act changed that was no message: for each field its old and its new value."""
+    rows = [
+        {
+            "subject": subject, "id": new_message_id(), "at": now, "field": field, "old": _text(old), "new": _text(new),
+            "actor": actor, "on_behalf_of": None, "channel": str(channel), "command": act, "command_id": act_id,
+        }
+        for field, (old, new) in changes.items()
+    ]  # fmt: skip
+    if rows:
+        session.execute(sa.insert(history), rows)
 
 
 def note_changes(

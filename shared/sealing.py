@@ -8,6 +8,8 @@ from hashlib import sha256
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from shared.settings import BadSettings, Settings
+
 
 class BrokenSeal(ValueError):
     """The text was not sealed with this key, or it was tampered with."""
@@ -34,6 +36,13 @@ class Seal:
     def mark(self, content: bytes) -> str:
         """Return what tells two contents apart and lets nobody without the key guess at them."""
         return hmac.new(self._secret, content, sha256).hexdigest()
+
+
+def seal_of(settings: Settings) -> Seal:
+    """Return the seal of this installation; raises BadSettings where the process was not given its key."""
+    if not settings.sealing_key:
+        raise BadSettings("CARDWORK_SEALING_KEY is not set; `cardwork provision` makes keys.")
+    return Seal(settings.sealing_key)
 
 
 def new_seal_key() -> str:

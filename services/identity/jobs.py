@@ -1,12 +1,35 @@
-"""What the clock starts: delegations that have run their time."""
+"""What the clock starts: links to mail, users who have become inactive, delegations and codes that have run their time."""
+
+from datetime import timedelta
 
 import sqlalchemy as sa
 
+from services.identity import rules
 from services.identity.delegations import end_delegation
-from services.identity.model import Delegation
+from services.identity.inactivity import deactivate_unused
+from services.identity.model import AccessCode, Delegation, Device
+from services.identity.password_reset import answer_resets, forget_resets
 from shared.messaging.transaction import Transaction
+from shared.service import Job
 
 AT_MOST = 200
+
+
+def forget_devices(tx: Transaction) -> int:
+    """Forget devices that were not used for long, a portion at a time, and return how many."""
+    old = sa.select(Device.token_hash).where(Device.last_used_at <= tx.now - rules.DEVICE_KEPT)
+    found = list(tx.session.scalars(old.limit(AT_MOST).with_for_update(skip_locked=True)))
+    tx.session.execute(sa.delete(Device).where(Device.token_hash.in_(found)))
+    return len(found)
+
+
+def forget_access_codes(tx: Transaction) -> int:
+    """Forget access codes that have expired, but not the phrases: a new code may be mailed for the same one."""
+    old = sa.select(AccessCode.user).where(AccessCode.expires_at <= tx.now)
+    found = list(tx.session.scalars(old.limit(AT_MOST).with_for_update(skip_locked=True)))
+    forgetting = sa.update(AccessCode).where(AccessCode.user.in_(found))
+    tx.session.execute(forgetting.values(code_hash=None, expires_at=None))
+    return len(found)
 
 
 def end_delegations(tx: Transaction) -> int:
@@ -25,3 +48,13 @@ def end_delegations(tx: Transaction) -> int:
     for delegation in ended:
         end_delegation(delegation, "expired", tx)
     return len(ended)
+
+
+JOBS = (
+    Job(name="end-delegations", every=timedelta(seconds=30), run=end_delegations),
+    Job(name="answer-password-resets", every=timedelta(seconds=1), run=answer_resets),
+    Job(name="deactivate-unused-users", every=timedelta(hours=1), run=deactivate_unused),
+    Job(name="forget-password-resets", every=timedelta(minutes=10), run=forget_resets),
+    Job(name="forget-devices", every=timedelta(hours=1), run=forget_devices),
+    Job(name="forget-access-codes", every=timedelta(hours=1), run=forget_access_codes),
+)

@@ -61,6 +61,7 @@ class User(Base):
 
     ``id`` names the user from the first day, ``user_id`` is what the user chose to sign in with. ``place`` is the path of
     the lowest control account above everything that was granted: whoever administers users there sees this one.
+    ``active_since`` is when the user enrolled or was last reactivated.
     """
 
     __tablename__ = "user"
@@ -84,8 +85,8 @@ class User(Base):
     vouched_for: Mapped[bool] = mapped_column(default=True)
     password_hash: Mapped[str | None] = mapped_column(sa.String(200))
     enrolled_at: Mapped[datetime] = mapped_column(Instant)
+    active_since: Mapped[datetime | None] = mapped_column(Instant)
     last_signed_in_at: Mapped[datetime | None] = mapped_column(Instant)
-    reactivated_at: Mapped[datetime | None] = mapped_column(Instant)
 
     @property
     def control_path(self) -> tuple[str, ...]:
@@ -99,7 +100,17 @@ class User(Base):
 
     def unused_since(self) -> datetime:
         """Return from when the days without sign-in count (IDN-04)."""
-        return max(filter(None, (self.enrolled_at, self.last_signed_in_at, self.reactivated_at)))
+        known = (self.enrolled_at, self.active_since, self.last_signed_in_at)
+        return max(instant for instant in known if instant)
+
+    def may_sign_in(self, now: datetime, unused: timedelta) -> bool:
+        """Return whether the user is active, and not gone ``unused`` without signing in, marked already or not."""
+        return self.status == UserStatus.ACTIVE and now - self.unused_since() < unused
+
+    def begin_activity(self, now: datetime) -> None:
+        """Let the user sign in from now on: after enrolment, or when the help desk reactivates (IDN-04)."""
+        self.status = UserStatus.ACTIVE
+        self.active_since = now
 
     def must_be(self, status: UserStatus) -> None:
         """Raise Rejected where the user does not stand so."""
@@ -207,12 +218,15 @@ class Device(Base):
 
 
 class SignInAttempts(Base):
-    """The failed sign-ins under one user ID, existing or not; kept apart from users so that the two look the same."""
+    """The failed sign-ins under one user ID, existing or not, or on one known device of a user.
+
+    Kept apart from users, under a hash, so that the two look the same: people type passwords as user IDs.
+    """
 
     __tablename__ = "sign_in_attempts"
     __table_args__ = (sa.Index("ix_sign_in_attempts_last_at", "last_at"),)
 
-    user_id_hash: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    key_hash: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     failures: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(Instant)
     open_at: Mapped[datetime] = mapped_column(Instant)
@@ -230,6 +244,11 @@ class SignInAttempts(Base):
         self.last_at = now
         self.open_at = now + rules.pause_after(self.failures)
         return None
+
+    def take_back(self, now: datetime) -> None:
+        """Uncount an attempt that was no failure, yet no success either."""
+        self.failures -= 1
+        self.open_at = now
 
 
 class Delegation(Base):

@@ -15,6 +15,14 @@ ENDED_SESSIONS_KEPT = timedelta(days=30)
 
 FREE_ATTEMPTS = 5
 FAILURES_KEPT = timedelta(days=1)
+PHRASE_FAILURES = 5
+"""After how many wrong secret phrases an access code is worth nothing any more."""
+
+LINKS_AN_HOUR = 3
+RECOVERY_CODES = 10
+DEVICE_KEPT = timedelta(days=90)
+MOST_DEVICES = 20
+
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=15)
 

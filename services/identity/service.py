@@ -1,17 +1,17 @@
 """The declaration of the identity service."""
 
-from datetime import timedelta
 from pathlib import Path
 
-from services.identity import jobs, queries, reactions
+from services.identity import queries, reactions
 from services.identity.api import make_endpoints
 from services.identity.handlers import companies, contact, delegations, entitlements, users
 from services.identity.history import record_company, record_user
+from services.identity.jobs import JOBS
 from services.identity.model import Base, Company, Delegation, User
 from shared.contracts import identity as language
 from shared.contracts.accounts import ControlAccountOpened
 from shared.messaging.transaction import Aggregate
-from shared.service import Job, Service
+from shared.service import Service
 
 service = Service(
     name="identity",
@@ -52,7 +52,7 @@ service = Service(
         ),
         "delegation": Aggregate(model=Delegation, noun="delegation", load=queries.load_delegations),
     },
-    jobs=[Job(name="end-delegations", every=timedelta(seconds=30), run=jobs.end_delegations)],
+    jobs=JOBS,
     endpoints=make_endpoints,
     places={
         "user": queries.places(User, User.id),

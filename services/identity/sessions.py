@@ -1,7 +1,5 @@
-"""Sessions after sign-in: check many at once, keep those alive that are used, end one (IDN-08)."""
+"""Sessions after sign-in: check many at once, keep those alive that are used, list a user's own, end them (IDN-08)."""
 
-import hashlib
-import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,15 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.identity import rules
-from services.identity.model import Session
+from services.identity.model import Session, User
 from services.identity.signed_in import SignedIn, find_sessions
+from services.identity.tokens import hash_token, new_token
+from shared.actor import Actor
+from shared.contracts.access import OwnSession
+from shared.contracts.identity import UserStatus
 from shared.database import Database
 from shared.ids import new_id
-
-
-def hash_token(token: str) -> str:
-    """Return what is stored of a token; it is random enough that a plain hash cannot be turned back."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def start_session(
@@ -27,7 +24,7 @@ def start_session(
     """Sign a user in and return the token that only its bearer will know; sessions that ended long ago are dropped."""
     forgotten = now - rules.ENDED_SESSIONS_KEPT
     session.execute(sa.delete(Session).where(Session.user == user, Session.last_used_at < forgotten))
-    token = secrets.token_urlsafe(32)
+    token = new_token()
     session.add(
         Session(
             session_id=new_id("ses"),
@@ -90,7 +87,44 @@ def revoke_session(session: orm.Session, session_id: str, now: datetime) -> None
     session.execute(ending.values(revoked_at=now))
 
 
-def revoke_sessions_of(session: orm.Session, user: str, now: datetime) -> None:
-    """End every session of a user at once."""
+def revoke_sessions_of(session: orm.Session, user: str, now: datetime, *, but: str | None = None) -> None:
+    """End every session of a user at once, but for one where that is given."""
     ending = sa.update(Session).where(Session.user == user, Session.revoked_at.is_(None))
+    if but:
+        ending = ending.where(Session.session_id != but)
     session.execute(ending.values(revoked_at=now))
+
+
+def revoke_own_session(session: orm.Session, user: str, session_id: str, now: datetime) -> None:
+    """End a session of this user; anybody else's stays as it is."""
+    ending = sa.update(Session).where(Session.session_id == session_id, Session.user == user)
+    session.execute(ending.where(Session.revoked_at.is_(None)).values(revoked_at=now))
+
+
+def own_sessions(
+    session: orm.Session, user: str, current: str, *, now: datetime, lifetime: timedelta
+) -> list[OwnSession]:
+    """Return a user's good sessions, the newest first."""
+    good = Session.user == user, Session.revoked_at.is_(None), Session.last_used_at > now - lifetime
+    found = session.scalars(
+        sa.select(Session).where(*good).order_by(Session.started_at.desc(), Session.session_id.desc())
+    )
+    return [
+        OwnSession(
+            id=one.session_id,
+            started_at=one.started_at,
+            last_used_at=one.last_used_at,
+            address=one.address,
+            agent=one.agent,
+            current=one.session_id == current,
+        )
+        for one in found
+    ]
+
+
+def signed_in_user(session: orm.Session, actor: Actor) -> User | None:
+    """Return the user whose session this is, unless it was ended meanwhile: an assertion outlives it for a moment."""
+    good = Session.session_id == actor.session_id, Session.revoked_at.is_(None)
+    return session.scalar(
+        sa.select(User).join(Session, Session.user == User.id).where(*good, User.status == UserStatus.ACTIVE)
+    )

@@ -1,111 +1,135 @@
-"""Sign-in: a password for a token, in a way that tells a guesser nothing and makes guessing slow.
+"""Sign-in: a password, and a one-time password where there is a second factor, for a token.
 
-Whatever is wrong, the answer is the same and so is the work: one transaction, one verification of a hash. An attempt
-counts as failed from its start and is forgiven when it succeeds, so that a hundred guesses at once count as a hundred.
+It tells a guesser nothing and makes guessing slow: whatever is wrong, the answer is the same and so is the work: one
+transaction, one verification of a hash. Only whoever knows the password learns that there is a second factor.
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy import orm
 
-from services.identity import rules
-from services.identity.model import Base, SignInAttempts, User
+from services.identity.acts import record_act
+from services.identity.delegations import end_on_return
+from services.identity.devices import known_device, remember_device
+from services.identity.lock_out import attempts_key, begin_attempt, forgive, take_back
+from services.identity.model import Device, User
 from services.identity.passwords import hash_password, is_outdated, is_password
-from services.identity.sessions import hash_token, start_session
+from services.identity.refusals import SecondFactorNeeded, SecondFactorWrong, SignInFailed
+from services.identity.second_factor import second_factor_of, use_up
+from services.identity.sessions import start_session
 from services.identity.signed_in import SignedIn, find_sessions
-from shared.contracts.identity import UserStatus
-from shared.database import Database, insert, is_postgresql
+from services.identity.tokens import hash_token
+from shared.contracts.access import SignIn
+from shared.contracts.identity import DelegationEnded, UserStatus
+from shared.contracts.types import Text
+from shared.database import Database
 from shared.errors import Rejected
-
-_FORGOTTEN_AT_ONCE = 100
+from shared.sealing import seal_of
+from shared.settings import Settings
 
 log = structlog.get_logger()
 
 
-class SignInFailed(Rejected):
-    """User ID and password do not belong together, or the user is not active; it says no more than that."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit(SignIn):
+    """A sign-in and where it comes from, as far as the gateway can tell."""
 
-    def __init__(self) -> None:
-        super().__init__("sign_in_failed", "This user ID and this password do not go together.")
-
-
-class TooManyAttempts(Rejected):
-    """Too many attempts have failed under this user ID, whether it exists or not; ``wait`` says until when it is closed."""
-
-    def __init__(self, wait: timedelta) -> None:
-        super().__init__("too_many_attempts", "Too many sign-ins have failed under this user ID.")
-        self.wait = wait
+    address: Annotated[str | None, Text(1, 45)] = None
+    agent: Annotated[str | None, Text(1, 200)] = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    id: str | None = None
-    password_hash: str | None = None
-    active: bool = False
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A session just begun: the token that only its bearer will know, and that of the device."""
+
+    token: str
+    device: str
+    session: SignedIn
 
 
-def sign_in(
-    database: Database, *, user_id: str, password: str, now: datetime, lifetime: timedelta
-) -> tuple[str, SignedIn]:
-    """Return a new token and its session; raises SignInFailed or TooManyAttempts."""
-    user_id = user_id.lower()
-    known = _begin(database, user_id, now)
-    if not is_password(known.password_hash, password) or not known.active:
-        log.warning("sign-in failed", user=user_id if known.password_hash else None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    key: str
+    device: Device | None
+    user: User
+
+
+def sign_in(database: Database, given: Visit, *, now: datetime, settings: Settings) -> Opened:
+    """Return a new session.
+
+    Raises SignInFailed, TooManyAttempts, SecondFactorNeeded or SecondFactorWrong.
+    """
+    attempt = _identify(database, given, now, timedelta(days=settings.unused_user_days))
+    user, password_hash = attempt.user, attempt.user.password_hash
+    assert password_hash is not None
+    renewed = hash_password(given.password) if is_outdated(password_hash) else None
+    with database.write() as session:
+        refusal = _second_factor_refusal(session, attempt, given.otp, now, settings)
+        if refusal is None:
+            forgive(session, attempt.key)
+            if renewed:
+                unchanged = User.id == user.id, User.password_hash == password_hash
+                session.execute(sa.update(User).where(*unchanged).values(password_hash=renewed))
+            _note_sign_in(session, user, now)
+            _take_back_what_was_lent(session, user, now)
+            token = start_session(session, user.id, now, address=given.address, agent=given.agent)
+            device = remember_device(session, user.id, attempt.device, given.device, now)
+            lifetime = timedelta(minutes=settings.session_minutes)
+            found = find_sessions(session, [hash_token(token)], now=now, lifetime=lifetime)
+    if refusal:
+        log.warning("second factor refused", user=user.user_id, why=refusal.code)
+        raise refusal
+    return Opened(token=token, device=device, session=found[hash_token(token)])
+
+
+def _identify(database: Database, given: SignIn, now: datetime, unused: timedelta) -> _Attempt:
+    """Count the attempt and return whose it is; raises SignInFailed or TooManyAttempts."""
+    user_id = given.user_id.lower()
+    with database.write() as session:
+        device = known_device(session, user_id, given.device, now)
+        key = attempts_key(user_id, device)
+        too_soon = begin_attempt(session, key, now)
+        user = session.scalar(sa.select(User).where(User.user_id == user_id))
+    known = user.user_id if user else None  # what nobody is called by may be a password
+    if too_soon:
+        log.warning("sign-in closed", user=known)
+        raise too_soon
+    right = is_password(user.password_hash if user else None, given.password)
+    if user is None or not right or not user.may_sign_in(now, unused):
+        log.warning("sign-in failed", user=known)
         raise SignInFailed
-    assert known.id is not None
-    assert known.password_hash is not None
-    renewed = hash_password(password) if is_outdated(known.password_hash) else None
-    with database.write() as session:
-        session.execute(sa.delete(SignInAttempts).where(SignInAttempts.user_id_hash == _hashed(user_id)))
-        if renewed:
-            unchanged = User.id == known.id, User.password_hash == known.password_hash
-            session.execute(sa.update(User).where(*unchanged).values(password_hash=renewed))
-        session.execute(sa.update(User).where(User.id == known.id).values(last_signed_in_at=now))
-        token = start_session(session, known.id, now)
-        found = find_sessions(session, [hash_token(token)], now=now, lifetime=lifetime)
-    return token, found[hash_token(token)]
+    return _Attempt(key=key, device=device, user=user)
 
 
-def _begin(database: Database, user_id: str, now: datetime) -> _Known:
-    """Count the attempt, and return what is known of the user, nothing for an unknown one."""
-    with database.write() as session:
-        _forget_old_failures(session, now)
-        wait = _attempts(session, user_id, now).begin(now)
-        row = session.execute(
-            sa.select(User.id, User.password_hash, User.status).where(User.user_id == user_id)
-        ).one_or_none()
-    if wait:
-        log.warning("sign-in closed", user=user_id if row else None)
-        raise TooManyAttempts(wait)
-    return _Known(row.id, row.password_hash, row.status == UserStatus.ACTIVE) if row else _Known()
+def _second_factor_refusal(
+    session: orm.Session, attempt: _Attempt, otp: str | None, now: datetime, settings: Settings
+) -> Rejected | None:
+    """Use up the one-time password where there is a second factor; return what is to be raised after the commit."""
+    factor = second_factor_of(session, attempt.user.id)
+    if factor is None:
+        return None
+    if otp is None:
+        take_back(session, attempt.key, now)
+        return SecondFactorNeeded()
+    return None if use_up(session, factor, otp, now, seal_of(settings)) else SecondFactorWrong()
 
 
-def _attempts(session: orm.Session, user_id: str, now: datetime) -> SignInAttempts:
-    """Return the attempts under a user ID, locked; there are some from now on if there were none."""
-    table = Base.metadata.tables["sign_in_attempts"]
-    fresh = {"user_id_hash": _hashed(user_id), "failures": 0, "last_at": now, "open_at": now}
-    entering = insert(table, postgresql_=is_postgresql(session)).values(fresh)
-    # The update changes nothing, but locks: a sign-in that succeeds just now would otherwise take the row away.
-    same = {"failures": table.c.failures}
-    session.execute(entering.on_conflict_do_update(index_elements=[table.c.user_id_hash], set_=same))
-    return session.get_one(SignInAttempts, fresh["user_id_hash"])
+def _note_sign_in(session: orm.Session, user: User, now: datetime) -> None:
+    active = User.id == user.id, User.status == UserStatus.ACTIVE, User.password_hash.is_not(None)
+    noting = sa.update(User).where(*active).values(last_signed_in_at=now).returning(User.id)
+    if not session.execute(noting).all():
+        raise SignInFailed  # deactivated at this very moment
 
 
-def _forget_old_failures(session: orm.Session, now: datetime) -> None:
-    old = (
-        sa.select(SignInAttempts.user_id_hash)
-        .where(SignInAttempts.last_at < now - rules.FAILURES_KEPT)
-        .limit(_FORGOTTEN_AT_ONCE)
-        .with_for_update(skip_locked=True)
-    )
-    session.execute(sa.delete(SignInAttempts).where(SignInAttempts.user_id_hash.in_(old)))
-
-
-def _hashed(user_id: str) -> str:
-    # People type their password into the wrong field; it must not lie here in clear.
-    return hashlib.sha256(user_id.encode()).hexdigest()
+def _take_back_what_was_lent(session: orm.Session, user: User, now: datetime) -> None:
+    """End what was lent for an absence: whoever signs in is back (IDN-07)."""
+    ended = [
+        DelegationEnded(delegation=one.id, company=one.company, reason="returned")
+        for one in end_on_return(session, user.id, now)
+    ]
+    if ended:
+        record_act(session, user, "identity.sign-in", now=now, changes={}, events=ended)

@@ -25,7 +25,7 @@ from services.accounts.issuer import TEST_RANGE
 from services.accounts.model import CardAccount
 from services.accounts.rules import card_expiry, embossed
 from services.identity.rules import ROLES, functions_of
-from services.identity.sign_in import sign_in
+from services.identity.sign_in import Visit, sign_in
 from shared.actor import EVERYWHERE
 from shared.contracts.accounts import (
     AccountStatus,
@@ -260,15 +260,10 @@ def test_it_is_loaded_once_with_the_right_number_below_each_node(shape: Shape) -
 def test_users_can_sign_in_with_the_listed_passwords(shape: Shape) -> None:
     load_demonstration(shape, 1)
     for user in demo_users():
-        token, session = sign_in(
-            shape.database("identity"),
-            user_id=user["user_id"],
-            password=user["password"],
-            now=shape.clock(),
-            lifetime=timedelta(minutes=30),
-        )
-        assert token
-        assert session.role == user["role"]
+        visit = Visit(user_id=user["user_id"], password=user["password"])
+        opened = sign_in(shape.database("identity"), visit, now=shape.clock(), settings=shape.settings)
+        assert opened.token
+        assert opened.session.role == user["role"]
 
 
 def test_without_keys_for_card_numbers_nothing_is_loaded(shape: Shape) -> None:

@@ -29,14 +29,13 @@ def change_entitlements(command: ChangeEntitlements, tx: Transaction) -> dict[st
     before = grants_of(tx.session, [user.id])[user.id]
     after = _wanted(command, user, before)
     check_pairs(user, before ^ after, tx)
-    role = command.role or user.role
-    if (after, role) == (before, user.role):
+    if after == before:
         raise Rejected("nothing_changes", "This user may do just that already.", "user")
     given, taken = entitlements_of(after - before), entitlements_of(before - after)
     if given and not tx.approved and _needs_consent(user, before):
         _ask_for_consent(user, after - before, tx)
         return None
-    user.role = role
+    user.role = command.role or user.role
     change_grants(user, before, after, tx)
     tx.publish(
         EntitlementsChanged(

@@ -1,10 +1,11 @@
 """Users: how they come, go, and come back."""
 
+from datetime import timedelta
 from typing import Any
 
 from services.identity.enrolment import enrol_user
 from services.identity.entitlements import check_own, places_of
-from services.identity.first_sign_in import expiry_of_codes, issue_access_code
+from services.identity.first_sign_in import issue_access_code
 from services.identity.model import Company, User
 from services.identity.rules import role_named
 from services.identity.second_factor import remove_second_factor as remove_factor
@@ -106,7 +107,7 @@ def _invite(user: User, phrase: str | None, tx: Transaction) -> None:
                 company=user.company,
                 recipient=user.recipient,
                 access_code=_seal(tx).close(code),
-                expires_at=expiry_of_codes(tx.now, tx.settings),
+                expires_at=tx.now + timedelta(days=tx.settings.access_code_days),
             ),
             subject=user.id,
         )
@@ -128,8 +129,10 @@ def reactivate_user(command: ReactivateUser, tx: Transaction) -> None:
     """Let an inactive user in again; the days without sign-in count anew (IDN-04)."""
     user = tx.one(User, command.user, "user")
     user.must_be(UserStatus.INACTIVE)
-    user.status = UserStatus.ACTIVE if user.user_id else UserStatus.INVITED
-    user.reactivated_at = tx.now
+    if user.user_id:
+        user.begin_activity(tx.now)
+    else:
+        user.status = UserStatus.INVITED
     tx.publish(UserReactivated(user=user.id, company=user.company), subject=user.id)
 
 

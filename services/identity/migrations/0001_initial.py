@@ -79,11 +79,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "sign_in_attempts",
-        sa.Column("user_id_hash", sa.String(length=64), nullable=False),
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("open_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("user_id_hash"),
+        sa.PrimaryKeyConstraint("key_hash"),
     )
     with op.batch_alter_table("sign_in_attempts", schema=None) as batch_op:
         batch_op.create_index("ix_sign_in_attempts_last_at", ["last_at"], unique=False)
@@ -104,8 +104,8 @@ def upgrade() -> None:
         sa.Column("vouched_for", sa.Boolean(), nullable=False),
         sa.Column("password_hash", sa.String(length=200), nullable=True),
         sa.Column("enrolled_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("active_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_signed_in_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("reactivated_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["company"], ["company.number"], name="fk_user_company"),
         sa.PrimaryKeyConstraint("id"),
     )

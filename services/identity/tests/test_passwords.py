@@ -1,8 +1,20 @@
+import unicodedata
+
 import pytest
 from argon2 import Parameters
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.identity import passwords
-from services.identity.passwords import hash_password, is_outdated, is_password
+from services.identity.passwords import (
+    LONGEST,
+    SHORTEST,
+    check_password,
+    hash_password,
+    is_outdated,
+    is_password,
+)
+from shared.errors import Rejected
 
 AS_SHIPPED = passwords.PARAMETERS  # before any test makes them cheap
 
@@ -42,3 +54,70 @@ def test_a_hash_made_at_another_price_is_outdated(
     monkeypatch.setattr(passwords, "PARAMETERS", AS_SHIPPED)
     assert is_outdated(kept)
     assert is_password(kept, "x")
+
+
+def refusal(password: str, user_id: str = "m.laurent", *names: str) -> str | None:
+    try:
+        check_password(password, user_id=user_id, names=names or ("Marie Laurent", "Nordlicht Handel"))
+    except Rejected as refused:
+        assert refused.field == "password"
+        assert refused.message
+        return refused.code
+    return None
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [
+        ("eleven char", "password_too_short"),
+        ("twelve chars", None),
+        ("x7" * 64, None),
+        ("x7" * 64 + "x", "password_too_long"),
+        ("SonnenSchein", "password_breached"),
+        ("sonnenschein", "password_breached"),
+        ("SonnenSchein1!", "password_breached"),
+        ("12sonnenschein", "password_breached"),
+        ("i am m.laurent today", "password_too_personal"),
+        ("my name is LAURENT", "password_too_personal"),
+        ("the northern nordlicht", "password_too_personal"),
+        ("CardWork is what I use", "password_too_personal"),
+        ("no capital no digit no sign", None),
+        ("\u5bc6\u7801" * 6, None),
+    ],
+)
+def test_a_password_must_be_long_unknown_and_impersonal_and_nothing_else(
+    password: str, code: str | None
+) -> None:
+    assert refusal(password) == code
+
+
+def test_what_is_counted_and_compared_is_how_the_password_is_kept() -> None:
+    """A letter that a keyboard spells as two is one, and a full-width letter is the plain one."""
+    assert refusal("e\u0301" * 11) == "password_too_short"
+    assert refusal("\uff33onnenschein") == "password_breached"
+
+
+def test_short_parts_of_names_are_no_reason_to_refuse() -> None:
+    assert refusal("a lion in the garden", "ann", "Ann Li", "The A Co") is None
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=12, max_size=100))
+def test_whatever_is_accepted_is_long_enough_and_holds_no_name(password: str) -> None:
+    if refusal(password) is None:
+        spelled = unicodedata.normalize("NFKC", password)
+        assert SHORTEST <= len(spelled) <= LONGEST
+        assert not any(name in spelled.casefold() for name in ("laurent", "nordlicht", "cardwork", "marie"))
+
+
+@given(
+    st.text(min_size=0, max_size=20), st.sampled_from(["laurent", "Marie", "HANDEL", "cardwork", "m.laurent"])
+)
+def test_a_name_is_found_wherever_it_stands(rest: str, name: str) -> None:
+    half = len(rest) // 2
+    # A space keeps a combining mark from changing the name's own letters.
+    assert refusal(f"{rest[:half]} {name} {rest[half:]}") is not None
+
+
+@given(st.from_regex(r"[a-z]{4,8}( [a-z]{4,8}){3}", fullmatch=True))
+def test_four_words_in_a_row_do_whatever_they_are_made_of(password: str) -> None:
+    assert refusal(password, "zzzz", "Zzzz") is None or "zzzz" in password or "cardwork" in password
