@@ -4,6 +4,7 @@ A folder under ``services/`` with a ``service.py`` that holds a `Service` named 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from shared.settings import Settings
 Handler = Callable[[Any, Transaction], Mapping[str, Any] | None]
 Reaction = Callable[[Any, Transaction], None]
 Query = Callable[[Any, Reader], Any]
+Transact = Callable[[], AbstractContextManager[Transaction]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,19 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """Work that the clock starts and that speaks to the world outside, such as a mail server.
+
+    ``run`` opens as many transactions as it needs and holds none open while it waits for an answer: what it is about
+    to do is committed before, what became of it after. It returns how many things it did.
+    """
+
+    name: str
+    every: timedelta
+    run: Callable[[Transact], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """What a service's own HTTP endpoints need: its database, the settings and the clock."""
 
@@ -59,7 +74,8 @@ class Service:
     """A bounded context. ``aggregates`` goes by the kind that a contract's scoped fields name.
 
     ``observe`` sees every command of every service and every outcome, before any handler; only tracking has one.
-    ``endpoints`` makes the blueprint of what is no contract, such as sign-in; only the gateway calls it.
+    ``endpoints`` makes the blueprint of what is no contract, such as sign-in; only the gateway calls it. ``check`` raises
+    BadSettings where the service could not do its work with these settings; a worker asks it before it starts.
     """
 
     name: str
@@ -69,9 +85,10 @@ class Service:
     reactions: Mapping[type[Message], Reaction] = field(default_factory=dict)
     queries: Mapping[type[Message], Query] = field(default_factory=dict)
     aggregates: Mapping[str, Aggregate] = field(default_factory=dict)
-    jobs: Sequence[Job] = ()
+    jobs: Sequence[Job | Errand] = ()
     observe: Observer | None = None
     endpoints: Callable[[Running], Blueprint] | None = None
+    check: Callable[[Settings], None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a declaration that contradicts the contracts."""
@@ -89,6 +106,11 @@ class Service:
     def consumes(self) -> bool:
         """Whether the service has anything to do with the bus, and so needs a worker."""
         return bool(self.handlers or self.reactions or self.observe or self.jobs)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the gateway asks the service anything, and so needs its web."""
+        return bool(self.queries or self.endpoints)
 
     def named_by(self, contract: Contract) -> dict[str, str]:
         """Return the fields of a message that name an aggregate of this service, each with the aggregate's kind."""
