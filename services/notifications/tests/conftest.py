@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from deploy.keys import make_keys
 from services.notifications.model import Mail
 from services.notifications.service import service
-from services.notifications.tests.server import MailServer
 from shared.actor import Verifier
 from shared.contracts import load_all
 from shared.contracts.base import Message
@@ -26,6 +25,7 @@ from shared.observability import Metrics
 from shared.sealing import Seal
 from shared.settings import Settings
 from shared.testing.databases import Postgres
+from shared.testing.mail_server import MailServer
 
 KEYS = make_keys()
 SEAL = Seal(KEYS["sealing_key"])

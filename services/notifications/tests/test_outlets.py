@@ -20,10 +20,10 @@ from services.notifications.outlets import check, outlet_of
 from services.notifications.service import service
 from services.notifications.tests.conftest import KEYS, Notifications
 from services.notifications.tests.events import CODE, invited, password_changed
-from services.notifications.tests.server import LOGIN, MailServer
 from shared.database import sqlite_url
 from shared.migrations import upgrade
 from shared.settings import BadSettings, Settings
+from shared.testing.mail_server import LOGIN, MailServer
 from shared.testing.servers import LOOPBACK
 
 
