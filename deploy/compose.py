@@ -101,9 +101,12 @@ class Shape(ABC):
         return Verifier(self._key("assertion_public_key"), service)
 
     def dispatcher(self, service: str) -> Dispatcher:
-        """Return a new dispatcher for a service's messages."""
+        """Return a new dispatcher for a service's messages; raises BadSettings where it could not do its work."""
+        declared = self.service(service)
+        if declared.check:
+            declared.check(self.settings)
         return Dispatcher(
-            self.service(service),
+            declared,
             self.database(service),
             settings=self.settings,
             verifier=self.verifier(service),
@@ -123,7 +126,8 @@ class Shape(ABC):
     def gateway_app(self) -> Flask:
         """Return the portal API."""
         assertions = Assertions(Signer(self._key("assertion_private_key")), self.clock)
-        upstreams = {name: Upstream(name, self.call(name), assertions) for name in self.services}
+        answering = [name for name, service in self.services.items() if service.answers]
+        upstreams = {name: Upstream(name, self.call(name), assertions) for name in answering}
         return gateway_app(
             settings=self.settings,
             upstreams=upstreams,

@@ -4,6 +4,7 @@ A folder under ``services/`` with a ``service.py`` that holds a `Service` named 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ Reaction = Callable[[Any, Transaction], None]
 Query = Callable[[Any, Reader], Any]
 Withdrawal = Callable[[str, Transaction], bool]
 Places = Callable[[orm.Session, Sequence[str]], Mapping[str, Sequence[str]]]
+Transact = Callable[[], AbstractContextManager[Transaction]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,19 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """Work that the clock starts and that speaks to the world outside, such as a mail server.
+
+    ``run`` opens as many transactions as it needs and holds none open while it waits for an answer: what it is about
+    to do is committed before, what became of it after. It returns how many things it did.
+    """
+
+    name: str
+    every: timedelta
+    run: Callable[[Transact], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """What a service's own HTTP endpoints need: its database, the settings and the clock."""
 
@@ -66,6 +81,7 @@ class Service:
     ``endpoints`` makes the blueprint of what is no contract, such as sign-in; only the gateway calls it. ``withdraw``
     takes back the command of this id that waits for its time, and returns whether there was one (Part 2 no. 1).
     ``places`` goes by the kind that a contract's scoped fields name: ids in, the control accounts above each out.
+    ``check`` raises BadSettings where the service could not do its work with these settings; a worker asks it first.
     """
 
     name: str
@@ -75,11 +91,12 @@ class Service:
     reactions: Mapping[type[Message], Reaction] = field(default_factory=dict)
     queries: Mapping[type[Message], Query] = field(default_factory=dict)
     aggregates: Mapping[str, Aggregate] = field(default_factory=dict)
-    jobs: Sequence[Job] = ()
+    jobs: Sequence[Job | Errand] = ()
     observe: Observer | None = None
     endpoints: Callable[[Running], Blueprint] | None = None
     withdraw: Withdrawal | None = None
     places: Mapping[str, Places] = field(default_factory=dict)
+    check: Callable[[Settings], None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a declaration that contradicts the contracts."""
@@ -102,6 +119,11 @@ class Service:
     def holds(self) -> bool:
         """Whether the service can hold commands until a second person approves them."""
         return TABLE in self.metadata.tables
+
+    @property
+    def answers(self) -> bool:
+        """Whether the gateway asks the service anything, and so needs its web."""
+        return bool(self.queries or self.endpoints or self.places)
 
     def named_by(self, contract: Contract) -> dict[str, str]:
         """Return the fields of a message that name an aggregate of this service, each with the aggregate's kind."""

@@ -80,6 +80,7 @@ class Settings:
     mail_url: str | None = _secret()
     mail_sender: str = "Cardwork <cardwork@localhost>"
     mail_attempts: int = 12
+    mail_days: int = 90
 
     log_format: str = "json"
     log_level: str = "info"

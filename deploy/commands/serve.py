@@ -8,7 +8,7 @@ from gunicorn.app.base import BaseApplication
 from deploy.compose import shape_of
 from shared.memory import settle_memory
 from shared.observability import set_up_logging
-from shared.settings import Settings, read_settings
+from shared.settings import BadSettings, Settings, read_settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -79,6 +79,6 @@ def serve(name: str) -> None:
     """Serve the web of NAME: gateway, or a service's reads."""
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
-    if name != "gateway":
-        shape_of(settings).service(name)
+    if name != "gateway" and not shape_of(settings).service(name).answers:
+        raise BadSettings(f"The service {name} answers no questions; it has a worker alone.")
     WebProcess(name, settings).run()

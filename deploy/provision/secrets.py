@@ -33,7 +33,9 @@ _RABBITMQ_CONF = Path(__file__).with_name("rabbitmq.conf")
 # Who may know which key, besides what verifies the gateway's assertions, which every service holds.
 _KEYS = {
     "accounts": ("assertion_public_key", "card_encryption_key", "card_lookup_key"),
-    GATEWAY: ("assertion_private_key",),
+    "identity": ("assertion_public_key", "sealing_key"),
+    "notifications": ("assertion_public_key", "sealing_key"),
+    GATEWAY: ("assertion_private_key", "sealing_key"),
 }
 _EVERY_SERVICE = ("assertion_public_key",)
 

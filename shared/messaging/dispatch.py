@@ -12,7 +12,7 @@ A batch that fails is rolled back and replayed message by message, so that one b
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,7 +34,7 @@ from shared.messaging.handling import Handling, named_in
 from shared.messaging.intake import Heard, Intake, Readable, Unreadable
 from shared.messaging.transaction import Batch, Transaction
 from shared.observability import Metrics, lines
-from shared.service import Job, Observed, Service
+from shared.service import Errand, Job, Observed, Service
 from shared.settings import Settings
 
 QUICK_TRIES = 3
@@ -118,13 +118,13 @@ class Dispatcher:
                 pass
 
     def run_jobs(self) -> Processed:
-        """Do what the clock has made due, each job in its own transaction."""
+        """Do what the clock has made due, each job in its own transaction, an errand in several."""
         processed = Processed()
         for job in (*self.service.jobs, *self._own_jobs()):
             now = self._clock()
             if self._job_due.get(job.name, now) <= now:
                 self._job_due[job.name] = now + job.every
-                processed.add(self._run(job, now))
+                processed.add(self._run(job))
         return processed
 
     # One transaction
@@ -224,8 +224,32 @@ class Dispatcher:
 
     # Small parts
 
-    def _run(self, job: Job, now: datetime) -> Processed:
-        ids = new_message_id()
+    def _run(self, job: Job | Errand) -> Processed:
+        processed = Processed()
+
+        def transact() -> AbstractContextManager[Transaction]:
+            return self._by_the_clock(processed)
+
+        try:
+            if isinstance(job, Errand):
+                count = job.run(transact)
+            else:
+                with transact() as tx:
+                    count = job.run(tx)
+        except DatabaseAway:
+            raise
+        except Exception:
+            # The next tick tries again; a job must not keep its service from handling messages.
+            log.exception("job failed", service=self.service.name, job=job.name)
+            return processed
+        if count:
+            log.info("job done", service=self.service.name, job=job.name, count=count)
+        return processed
+
+    @contextmanager
+    def _by_the_clock(self, processed: Processed) -> Iterator[Transaction]:
+        """Open a transaction that no message caused; what it publishes is added once it is committed."""
+        ids, now = new_message_id(), self._clock()
         envelope = Envelope(
             id=ids,
             key=f"{self.service.name}.job.v1",
@@ -235,22 +259,13 @@ class Dispatcher:
             correlation_id=ids,
             channel=Channel.SYSTEM,
         )
-        try:
-            with self._transaction() as session:
-                batch = self._new_batch(session, now)
-                count = job.run(Transaction(batch, envelope))
-                batch.flush()
-                kept = [self._publication(event) for event in batch.events]
-                self._keep(session, kept, now)
-        except DatabaseAway:
-            raise
-        except Exception:
-            # The next tick tries again; a job must not keep its service from handling messages.
-            log.exception("job failed", service=self.service.name, job=job.name)
-            return Processed()
-        if count:
-            log.info("job done", service=self.service.name, job=job.name, count=count)
-        return Processed(kept, batch.replies)
+        with self._transaction() as session:
+            batch = self._new_batch(session, now)
+            yield Transaction(batch, envelope)
+            batch.flush()
+            kept = [self._publication(event) for event in batch.events]
+            self._keep(session, kept, now)
+        processed.add(Processed(kept, batch.replies))
 
     def _own_jobs(self) -> Iterator[Job]:
         age = timedelta(days=self._settings.inbox_days)

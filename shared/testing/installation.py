@@ -5,6 +5,8 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,8 @@ class Installation(ABC):
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {**_GENEROUS, **settings}
+        self.mail_folder = folder / "mail"
+        self.environment = {**_GENEROUS, "CARDWORK_MAIL_URL": self.mail_folder.as_uri(), **settings}
         self.processes: dict[str, Process] = {}
         self._accounts: Iterator[str] | None = None
         self._users: list[dict[str, str]] = []
@@ -112,6 +115,12 @@ class Installation(ABC):
         if not self._users:
             self._users = json.loads(cardwork("demo", "--list-users", environment=self.environment))
         return [user for user in self._users if user["role"] == role][number]
+
+    def mails(self, to: str | None = None) -> list[EmailMessage]:
+        """Return the mails that went out, the oldest first: all of them, or those to one address."""
+        files = sorted(self.mail_folder.glob("*.eml"))
+        sent = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
+        return [mail for mail in sent if to in (None, mail["To"].addresses[0].addr_spec)]
 
     def new_account(self) -> str:
         """Return the id of an active card account that no test has had yet."""
@@ -184,8 +193,9 @@ class DistributedInstallation(Installation):
         self._workers: dict[str, int] = {}
         for name, port in self._ports.items():
             self._add(name, ["serve", name], CARDWORK_PORT=port)
-        for name in ("tracking", "accounts", "identity"):
+        for name in ("tracking", "accounts", "identity", "notifications"):
             self.add_worker(name)
+        self._services = (*self._ports, "notifications")
         self._add("gateway", ["serve", "gateway"], CARDWORK_PORT=self.port)
 
     def add_worker(self, service: str, name: str | None = None) -> Process:
@@ -200,7 +210,7 @@ class DistributedInstallation(Installation):
 
     def prepare(self, accounts: int) -> None:
         """Create and migrate the databases, declare the topology and load the programme."""
-        for service in self._ports:
+        for service in self._services:
             self._server.execute("create database {} template template0", self.database_name(service))
         cardwork("migrate", environment=self.environment)
         cardwork("demo", "--accounts", str(accounts), environment=self.environment)
@@ -208,7 +218,7 @@ class DistributedInstallation(Installation):
 
     def prepare_like(self, other: "DistributedInstallation") -> None:
         """Copy the databases of an installation whose processes do not run, and declare the topology."""
-        for service in self._ports:
+        for service in self._services:
             self._server.execute(
                 "create database {} template {}", self.database_name(service), other.database_name(service)
             )
@@ -220,7 +230,7 @@ class DistributedInstallation(Installation):
 
     def discard(self) -> None:
         """Remove the databases."""
-        for service in self._ports:
+        for service in self._services:
             self._server.execute("drop database if exists {} with (force)", self.database_name(service))
 
     def _add(self, name: str, words: list[str], **ports: int) -> Process:

@@ -22,14 +22,14 @@ def mounted(service: str) -> dict[str, tuple[str, str]]:
     return {name: (target, *rest)[:2] if rest else (target, "rw") for name, target, *rest in each}
 
 
-def test_every_service_has_its_web_and_those_that_consume_a_worker() -> None:
+def test_those_that_answer_have_a_web_and_those_that_consume_a_worker() -> None:
     webs = {
         service["command"][1] for service in SERVICES.values() if service.get("command", [])[:1] == ["serve"]
     }
     workers = {
         service["command"][1] for service in SERVICES.values() if service.get("command", [])[:1] == ["work"]
     }
-    assert webs == {"gateway", *find_services()}
+    assert webs == {"gateway", *(name for name, service in find_services().items() if service.answers)}
     assert workers == {name for name, service in find_services().items() if service.consumes}
 
 
@@ -46,7 +46,7 @@ def test_secrets_are_made_in_every_volume_that_somebody_reads() -> None:
     made = mounted("provision")
     assert {volume: place[0] for volume, place in made.items()} == {name: f"/secrets/{name}" for name in made}
     assert set(made) == {"vault", "operator", *SERVERS, "gateway", *find_services()}
-    assert set(DOCUMENT["volumes"]) == {*made, "rabbitmq-data", "postgres-data"}
+    assert set(DOCUMENT["volumes"]) == {*made, "rabbitmq-data", "postgres-data", "mail-data"}
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -74,10 +74,13 @@ def test_only_the_gateway_is_published_and_only_on_this_machine() -> None:
     assert published == {"gateway": ["127.0.0.1:${CARDWORK_PUBLISHED_PORT:-8000}:8080"]}
 
 
-def test_only_the_gateways_network_leads_outside() -> None:
+def test_only_the_gateways_network_and_that_of_mails_lead_outside() -> None:
     open_ones = {
         name for name, network in DOCUMENT["networks"].items() if not (network or {}).get("internal")
     }
-    reached = {name for name, service in SERVICES.items() if open_ones & set(service.get("networks", []))}
-    assert reached == {"gateway"}
+    reached = {
+        network: {name for name, service in SERVICES.items() if network in service.get("networks", [])}
+        for network in open_ones
+    }
+    assert reached == {"outside": {"gateway"}, "mail": {"notifications-worker"}}
     assert SERVICES["provision"]["network_mode"] == "none"

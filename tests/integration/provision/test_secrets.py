@@ -77,6 +77,7 @@ def test_a_key_is_known_to_those_who_need_it(folder: Path) -> None:
     assert holders_of(folder, keys["assertion_private_key"]) == {"gateway"}
     assert holders_of(folder, keys["card_encryption_key"]) == {"accounts"}
     assert holders_of(folder, keys["card_lookup_key"]) == {"accounts"}
+    assert holders_of(folder, keys["sealing_key"]) == {"gateway", "identity", "notifications"}
 
 
 def test_nobody_else_can_read_a_process_secrets(folder: Path) -> None:
