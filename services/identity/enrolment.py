@@ -3,10 +3,11 @@
 from collections.abc import Collection
 from datetime import datetime
 
+import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.identity.entitlements import place_of
-from services.identity.model import Grant, User
+from services.identity.model import Company, Grant, User
 from services.identity.rules import functions_of
 from shared.actor import Party
 from shared.contracts.identity import UserStatus
@@ -57,3 +58,8 @@ def enrol_user(
     )
     session.flush()
     return user
+
+
+def company_name(session: orm.Session, user: User) -> str | None:
+    """Return the name of a user's company; None for the issuer's people."""
+    return session.scalar(sa.select(Company.name).where(Company.number == user.company))

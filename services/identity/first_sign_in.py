@@ -14,6 +14,7 @@ from sqlalchemy import orm
 
 from services.identity import rules
 from services.identity.acts import record_act
+from services.identity.enrolment import company_name
 from services.identity.model import AccessCode, User
 from services.identity.new_password import check_choice
 from services.identity.passwords import hash_password, is_password
@@ -124,7 +125,15 @@ def _use(
             "password": (None, "changed"),
             "status": (UserStatus.INVITED, UserStatus.ACTIVE),
         },
-        events=[UserEnrolled(user=user.id, user_id=user_id, company=user.company, recipient=user.recipient)],
+        events=[
+            UserEnrolled(
+                user=user.id,
+                user_id=user_id,
+                company=user.company,
+                company_name=company_name(session, user),
+                recipient=user.recipient,
+            )
+        ],
     )
 
 

@@ -18,7 +18,7 @@ _MAIL = Base.metadata.tables["mail"]
 def mail_access_code(event: language.UserInvited, tx: Transaction) -> None:
     """Mail an access code to a new user (IDN-02)."""
     facts = {
-        "company": event.company,
+        "company": event.company_name,
         "access_code": _opened(event.access_code, tx),
         "expires_at": event.expires_at,
     }
@@ -27,7 +27,7 @@ def mail_access_code(event: language.UserInvited, tx: Transaction) -> None:
 
 def mail_welcome(event: language.UserEnrolled, tx: Transaction) -> None:
     """Tell a user the user ID that was chosen."""
-    _mail("welcome", [event.recipient], {"user_id": event.user_id, "company": event.company}, tx)
+    _mail("welcome", [event.recipient], {"user_id": event.user_id, "company": event.company_name}, tx)
 
 
 def mail_password_reset(event: language.PasswordResetAsked, tx: Transaction) -> None:
@@ -53,7 +53,7 @@ def mail_entitlements_changed(event: language.EntitlementsChanged, tx: Transacti
 
 def mail_consent_wanted(event: language.ConsentWanted, tx: Transaction) -> None:
     """Ask the principals for their consent (IDN-05)."""
-    facts = {"user_name": event.user_name, "company": event.company, "given": event.given}
+    facts = {"user_name": event.user_name, "company": event.company_name, "given": event.given}
     _mail("consent_wanted", event.recipients, facts, tx)
 
 

@@ -283,6 +283,7 @@ class UserInvited(Message):
 
     user: str
     company: str | None
+    company_name: str | None
     recipient: Recipient
     access_code: SealedText
     expires_at: datetime
@@ -295,6 +296,7 @@ class UserEnrolled(Message):
     user: str
     user_id: str
     company: str | None
+    company_name: str | None
     recipient: Recipient
 
 
@@ -315,6 +317,7 @@ class ConsentWanted(Message):
 
     user: str
     company: str
+    company_name: str
     user_name: str
     given: list[Entitlement]
     recipients: list[Recipient]

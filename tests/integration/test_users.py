@@ -76,9 +76,9 @@ class Newcomer:
 
     def code(self) -> str:
         """Return the access code in the mail."""
-        found = re.search(r"^\s*([0-9A-Z]{4}(?:-[0-9A-Z]{4}){2,})\s*$", text_of(self.mail()), re.MULTILINE)
+        found = re.search(r"\b[0-9a-z]{4}(?:-[0-9a-z]{4}){3}\b", text_of(self.mail()))
         assert found, text_of(self.mail())
-        return found[1]
+        return found[0]
 
     def enrolment(self, **changes: str) -> httpx.Response:
         """Choose a user ID and a password."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from services.identity.enrolment import company_name
 from services.identity.entitlements import (
     CONSENT,
     Pair,
@@ -85,6 +86,7 @@ def _ask_for_consent(user: User, more: set[Pair], tx: Transaction) -> None:
         ConsentWanted(
             user=user.id,
             company=user.company or "",
+            company_name=company_name(tx.session, user) or "",
             user_name=user.name,
             given=entitlements_of(more),
             recipients=[principal.recipient for principal in principals],

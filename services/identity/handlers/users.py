@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from services.identity.enrolment import enrol_user
+from services.identity.enrolment import company_name, enrol_user
 from services.identity.entitlements import check_own, places_of
 from services.identity.first_sign_in import issue_access_code
 from services.identity.model import Company, User
@@ -105,6 +105,7 @@ def _invite(user: User, phrase: str | None, tx: Transaction) -> None:
             UserInvited(
                 user=user.id,
                 company=user.company,
+                company_name=company_name(tx.session, user),
                 recipient=user.recipient,
                 access_code=_seal(tx).close(code),
                 expires_at=tx.now + timedelta(days=tx.settings.access_code_days),

@@ -32,6 +32,7 @@ def invited(to: Recipient | None = None, *, code: str = CODE) -> identity.UserIn
     return identity.UserInvited(
         user="usr_1",
         company="C-1",
+        company_name="Nordlicht Handel",
         recipient=to or recipient(),
         access_code=SEAL.close(code),
         expires_at=LATER,
@@ -59,14 +60,28 @@ def told(to: Recipient) -> dict[str, tuple[Message, list[str]]]:
     """Return an event of every kind with what each of its mails has to say; the variants of a mail are among them."""
     other = recipient("Bob Borrower", "bob@example.org", to.language)
     issuers = identity.UserInvited(
-        user="usr_1", company=None, recipient=to, access_code=SEAL.close(CODE), expires_at=LATER
+        user="usr_1",
+        company=None,
+        company_name=None,
+        recipient=to,
+        access_code=SEAL.close(CODE),
+        expires_at=LATER,
     )
     user: dict[str, Any] = {"user": "usr_1", "recipient": to}
     return {
-        "invited": (invited(to), [CODE, "https://cards.example.org/enrol\n", "C-1", "2026", "16"]),
+        "invited": (
+            invited(to),
+            [CODE, "https://cards.example.org/enrol\n", "Nordlicht Handel", "2026", "16"],
+        ),
         "invited, issuer": (issuers, [CODE]),
-        "enrolled": (identity.UserEnrolled(user_id="anna.a", company="C-1", **user), ["anna.a", "C-1"]),
-        "enrolled, issuer": (identity.UserEnrolled(user_id="anna.a", company=None, **user), ["anna.a"]),
+        "enrolled": (
+            identity.UserEnrolled(user_id="anna.a", company="C-1", company_name="Nordlicht", **user),
+            ["anna.a", "Nordlicht"],
+        ),
+        "enrolled, issuer": (
+            identity.UserEnrolled(user_id="anna.a", company=None, company_name=None, **user),
+            ["anna.a"],
+        ),
         "reset": (reset_asked(to), [f"https://cards.example.org/password-reset#{TOKEN}\n", "09:30 UTC"]),
         "password": (password_changed(to), ["09:00 UTC"]),
         "factor set up": (identity.SecondFactorChanged(present=True, **user), ["09:00 UTC"]),
@@ -81,9 +96,14 @@ def told(to: Recipient) -> dict[str, tuple[Message, list[str]]]:
         ),
         "consent": (
             identity.ConsentWanted(
-                user="usr_2", company="C-1", user_name="Nora New", given=GIVEN, recipients=[to]
+                user="usr_2",
+                company="C-1",
+                company_name="Nordlicht Handel",
+                user_name="Nora New",
+                given=GIVEN,
+                recipients=[to],
             ),
-            ["Nora New", "C-1", ", ".join(ACCOUNTS)],
+            ["Nora New", "Nordlicht Handel", ", ".join(ACCOUNTS)],
         ),
         "contact": (identity.ContactChanged(user="usr_1", company="C-1", recipients=[to]), ["09:00 UTC"]),
         "lent": (lent(to, other), [", ".join(ACCOUNTS), "09:30 UTC"]),
