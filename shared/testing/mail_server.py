@@ -31,6 +31,7 @@ class MailServer:
         self.answer_text: str | None = None
         self.hang_up_after_text = False
         self.hang_up_before_text = False
+        self.never_answer_text = False
         self._options: dict[str, Any] = {"decode_data": False}
         if tls:
             self._options |= (
@@ -88,6 +89,8 @@ class MailServer:
         self.accepted.append(message)
         self.envelopes.append(envelope)
         self.logged_in.append(bool(session.authenticated))
+        if self.never_answer_text:
+            await asyncio.get_running_loop().create_future()
         if self.hang_up_after_text:
             _hang_up(server)
         return "250 OK"
