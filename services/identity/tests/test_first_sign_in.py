@@ -71,7 +71,12 @@ def test_neither_code_nor_phrase_nor_password_is_kept_in_clear(identity: Identit
 
 @pytest.mark.parametrize(
     "phrase",
-    [PHRASE.upper(), "  the HERON\u00a0stands  on one leg ", PHRASE.replace(" ", ""), "\uff34he heron stands on one leg"],
+    [
+        PHRASE.upper(),
+        "  the HERON\u00a0stands  on one leg ",
+        PHRASE.replace(" ", ""),
+        "\uff34he heron stands on one leg",
+    ],
 )
 def test_capitals_spaces_and_spelling_make_no_difference_to_a_phrase(identity: Identity, phrase: str) -> None:
     assert enrol(identity, identity.invite(), secret_phrase=phrase).status_code == 201
@@ -93,7 +98,9 @@ def test_one_code_used_at_the_same_time_makes_one_user(identity: Identity) -> No
     code = identity.invite()
     with ThreadPoolExecutor(4) as pool:
         answers = list(
-            pool.map(lambda name: enrol(identity, code, user_id=name).status_code, ["ann", "ben", "cat", "dan"])
+            pool.map(
+                lambda name: enrol(identity, code, user_id=name).status_code, ["ann", "ben", "cat", "dan"]
+            )
         )
     assert sorted(answers) == [201, 401, 401, 401]
     assert len(identity.events(UserEnrolled)) == 1
@@ -221,7 +228,11 @@ def issue(identity: Identity, phrase: str | None) -> str:
     user = invited(identity)
     with identity.store.write() as session:
         return issue_access_code(
-            session, session.get_one(User, user.id), phrase=phrase, now=identity.now, settings=identity.settings
+            session,
+            session.get_one(User, user.id),
+            phrase=phrase,
+            now=identity.now,
+            settings=identity.settings,
         )
 
 

@@ -109,7 +109,9 @@ def test_whatever_is_accepted_is_long_enough_and_holds_no_name(password: str) ->
         assert not any(name in spelled.casefold() for name in ("laurent", "nordlicht", "cardwork", "marie"))
 
 
-@given(st.text(min_size=0, max_size=20), st.sampled_from(["laurent", "Marie", "HANDEL", "cardwork", "m.laurent"]))
+@given(
+    st.text(min_size=0, max_size=20), st.sampled_from(["laurent", "Marie", "HANDEL", "cardwork", "m.laurent"])
+)
 def test_a_name_is_found_wherever_it_stands(rest: str, name: str) -> None:
     half = len(rest) // 2
     # A space keeps a combining mark from changing the name's own letters.
