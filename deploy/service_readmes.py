@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 import services
-from deploy.documents.openapi import PREFIX, spoken
+from deploy.documents.openapi import spoken
+from deploy.documents.routes import PREFIX
 from deploy.registry import find_services
 from shared.contracts.base import Contract, catalogue
 from shared.service import Service

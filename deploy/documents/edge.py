@@ -5,7 +5,7 @@ from typing import Annotated
 
 from shared.contracts.base import view
 from shared.contracts.outcomes import RequestStatus
-from shared.contracts.types import Json, Note, Sensitive, Text
+from shared.contracts.types import Json, Note
 
 
 @view
@@ -40,14 +40,6 @@ class Outcome:
 
 
 @view
-class SignIn:
-    """What opens a session."""
-
-    user_id: Annotated[str, Text(1, 200)]
-    password: Annotated[str, Text(1, 200), Sensitive()]
-
-
-@view
 class SignedInUser:
     """Who has signed in."""
 
@@ -64,6 +56,9 @@ class SessionOpened:
     token: str
     expires_at: Annotated[datetime, Note("moves on with every request")]
     user: SignedInUser
+    device: Annotated[
+        str, Note("keep it and send it at the next sign-in: strangers' failures do not count then")
+    ]
 
 
 @view

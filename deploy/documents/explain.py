@@ -10,7 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from deploy.documents.asyncapi import example_message, exchange_of, queues_of, senders_of
 from deploy.documents.examples import example_of
-from deploy.documents.openapi import PREFIX, spoken
+from deploy.documents.openapi import spoken
+from deploy.documents.routes import PREFIX
 from deploy.documents.schemas import json_schema_of
 from shared.contracts import load_all
 from shared.contracts.base import Contract, Kind, catalogue

@@ -11,16 +11,16 @@ from apispec import APISpec
 
 from deploy.documents import edge
 from deploy.documents.examples import example_of
+from deploy.documents.own_paths import TAGS, TAKEN, add_own_paths, add_progress
+from deploy.documents.parts import JSON, first_line, path_parameters, problem, problem_name, problems, ref
 from deploy.documents.routes import PREFIX, method_and_path
 from deploy.documents.schemas import mark_masked, new_specification, part_of, schema_name, tolerate_more
 from shared.contracts import load_all
 from shared.contracts.base import Contract, Kind, catalogue
 from shared.contracts.schema import schema_of, scopes_of
 
-_JSON = "application/json"
-_PROBLEM = "application/problem+json"
 _REQUIREMENT = re.compile(r"\b[A-Z]{3}-\d{2}\b|\bPart 2 no\. \d+\b")
-_VIEWS = (edge.SignIn, edge.Receipt, edge.Outcome, edge.SessionOpened, edge.Me, edge.Progress, edge.Problem)
+_VIEWS = (edge.Receipt, edge.Outcome, edge.Problem)
 
 _ABOUT = """
     Administer a corporate card programme: read what you may see, and send commands for what should happen.
@@ -79,9 +79,6 @@ _OF_COMMANDS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
 _OF_BODIES = frozenset({400, 413, 415})
 
 
-__all__ = ["PREFIX", "openapi", "spoken"]
-
-
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the gateway's API."""
     load_all()
@@ -95,15 +92,16 @@ def openapi() -> dict[str, Any]:
     contracts = sorted((*catalogue.commands(), *catalogue.reads()), key=lambda contract: contract.owner)
     _add_tags(specification, contracts)
     _add_components(specification)
-    _add_sessions(specification)
+    add_own_paths(specification)
     for contract in contracts:
         _add(specification, contract)
-    _add_progress(specification)
+    add_progress(specification)
     return _finished(specification, contracts)
 
 
 def _add_tags(specification: APISpec, contracts: Iterable[Contract]) -> None:
-    specification.tag({"name": "sessions", "description": "Sign in, see what you may do, sign out."})
+    for name, about in TAGS.items():
+        specification.tag({"name": name, "description": about})
     seen = {contract.owner: sys.modules[contract.cls.__module__].__doc__ or "" for contract in contracts}
     for owner, about in seen.items():
         specification.tag({"name": owner, "description": about.strip().split("\n\n")[0]})
@@ -126,8 +124,8 @@ def _add_components(specification: APISpec) -> None:
     )
     for status, meaning in _PROBLEMS.items():
         headers = {"headers": {"Retry-After": "Retry-After"}} if status in _RETRY_LATER else {}
-        specification.components.response(_problem_name(status), {**_problem(meaning), **headers})
-    specification.components.response("Problem", _problem("Any other error."))
+        specification.components.response(problem_name(status), {**problem(meaning), **headers})
+    specification.components.response("Problem", problem("Any other error."))
     accepted, done = (
         "The command is accepted and will not be lost.",
         "The command is carried out (`Prefer: wait`).",
@@ -204,11 +202,11 @@ def spoken(time: timedelta) -> str:
 
 def _command(contract: Contract) -> dict[str, Any]:
     operation = {
-        "parameters": [*_path_parameters(contract), *_COMMAND_HEADERS],
+        "parameters": [*path_parameters(contract), *_COMMAND_HEADERS],
         "responses": {
             "202": "Receipt",
             "200": "Outcome",
-            **_problems(_OF_COMMANDS),
+            **problems(_OF_COMMANDS),
         },
     }
     body = _body(contract)
@@ -229,8 +227,8 @@ def _body(contract: Contract) -> dict[str, Any] | None:
     if not part.fields:
         return None
     example = {name: value for name, value in example_of(contract.cls).items() if name in part.fields}
-    content = {"schema": _ref(schema_name(contract)), "example": example}
-    return {"required": any(field.required for field in part.fields.values()), "content": {_JSON: content}}
+    content = {"schema": ref(schema_name(contract)), "example": example}
+    return {"required": any(field.required for field in part.fields.values()), "content": {JSON: content}}
 
 
 def _receipt(meaning: str, shape: type[Any]) -> dict[str, Any]:
@@ -245,13 +243,7 @@ def _receipt(meaning: str, shape: type[Any]) -> dict[str, Any]:
         },
         "Location": {"description": "The request's page in the tracking.", "schema": {"type": "string"}},
     }
-    return {"description": meaning, "headers": headers, "content": {_JSON: {"schema": _ref(shape.__name__)}}}
-
-
-def _path_parameters(contract: Contract) -> list[dict[str, Any]]:
-    if not contract.path_fields:
-        return []
-    return [{"in": "path", "schema": part_of(contract.cls, only=contract.path_fields)}]
+    return {"description": meaning, "headers": headers, "content": {JSON: {"schema": ref(shape.__name__)}}}
 
 
 # Reads
@@ -260,11 +252,11 @@ def _path_parameters(contract: Contract) -> list[dict[str, Any]]:
 def _read(specification: APISpec, contract: Contract) -> dict[str, Any]:
     assert contract.returns
     _add_answer(specification, contract.returns, listing=contract.listing)
-    parameters: list[Any] = _path_parameters(contract)
+    parameters: list[Any] = path_parameters(contract)
     criteria = part_of(contract.cls, without=contract.path_fields)
     if criteria.fields and not contract.sends_body:
         parameters.append({"in": "query", "schema": criteria})
-    answers = {"200": _answer(contract), **_problems(_of_read(contract))}
+    answers = {"200": _answer(contract), **problems(_of_read(contract))}
     if _is_conditional(contract):
         parameters.append("If-None-Match")
         answers["304"] = {"description": "Nothing changed since the answer that you have."}
@@ -293,12 +285,12 @@ def _answer(contract: Contract) -> dict[str, Any]:
     assert contract.returns
     if not contract.listing:
         answer = {
-            "description": _first_line(contract.returns),
-            "content": {_JSON: {"schema": _ref(contract.returns.__name__)}},
+            "description": first_line(contract.returns),
+            "content": {JSON: {"schema": ref(contract.returns.__name__)}},
         }
         return {**answer, "headers": {"ETag": _ETAG}} if _is_conditional(contract) else answer
     content = {
-        _JSON: {"schema": _ref(_page_name(contract.returns))},
+        JSON: {"schema": ref(_page_name(contract.returns))},
         "text/csv": {"schema": {"type": "string"}},
     }
     return {
@@ -310,11 +302,11 @@ def _answer(contract: Contract) -> dict[str, Any]:
 
 def _page_of(view: type[Any]) -> dict[str, Any]:
     return {
-        "description": f"One page of a list, in stable order. Each row: {_first_line(view)}",
+        "description": f"One page of a list, in stable order. Each row: {first_line(view)}",
         "type": "object",
         "required": ["data", "has_more", "next_cursor", "total"],
         "properties": {
-            "data": {"type": "array", "items": _ref(view.__name__)},
+            "data": {"type": "array", "items": ref(view.__name__)},
             "has_more": {"type": "boolean"},
             "next_cursor": {
                 "type": ["string", "null"],
@@ -332,106 +324,6 @@ def _of_read(contract: Contract) -> list[int]:
     return sorted(met | _OF_BODIES if contract.sends_body else met)
 
 
-# What is no contract
-
-
-def _add_sessions(specification: APISpec) -> None:
-    signing_in: dict[str, Any] = {"schema": _ref("SignIn"), "example": example_of(edge.SignIn)}
-    specification.path(
-        path="/sessions",
-        operations={
-            "post": {
-                **_own("signIn", "sessions", "Sign in (IDN-08)."),
-                "security": [],
-                "requestBody": {"required": True, "content": {_JSON: signing_in}},
-                "responses": {
-                    "201": {
-                        "description": "You are signed in.",
-                        "content": {_JSON: {"schema": _ref("SessionOpened")}},
-                    },
-                    **_problems((400, 401, 413, 415, 422, 429, 503)),
-                },
-            }
-        },
-    )
-    specification.path(
-        path="/sessions/current",
-        operations={
-            "delete": {
-                **_own("signOut", "sessions", "Sign out: the token is worth nothing from now on."),
-                "responses": {"204": {"description": "You are signed out."}, **_problems((401, 429, 503))},
-            }
-        },
-    )
-    specification.path(
-        path="/me",
-        operations={
-            "get": {
-                **_own("getMe", "sessions", "Who you are, what you may do, and until when (IDN-05, IDN-08)."),
-                "responses": {
-                    "200": {"description": _first_line(edge.Me), "content": {_JSON: {"schema": _ref("Me")}}},
-                    **_problems((401, 429, 503)),
-                },
-            }
-        },
-    )
-
-
-def _add_progress(specification: APISpec) -> None:
-    request = next(
-        contract for contract in catalogue.reads("tracking") if contract.name == "tracking.get-request"
-    )
-    stream = {"text/event-stream": {"schema": {"type": "string"}, "x-event-data": _ref("Progress")}}
-    specification.path(
-        path=f"{request.route}/events",
-        operations={
-            "get": {
-                **_own(
-                    "watchRequest",
-                    request.owner,
-                    "Follow one request as server-sent events, until it is settled (TRK-03).",
-                ),
-                "x-function": request.function,
-                "parameters": _path_parameters(request),
-                "responses": {
-                    "200": {
-                        "description": "An event named `status` for each change; its data is a `Progress` in JSON.",
-                        "content": stream,
-                    },
-                    **_problems((401, 403, 404, 422, 429, 503)),
-                },
-            }
-        },
-    )
-
-
-def _own(operation: str, tag: str, summary: str) -> dict[str, Any]:
-    return {"operationId": operation, "tags": [tag], "summary": summary}
-
-
-# Small parts
-
-
-def _ref(schema: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{schema}"}
-
-
-def _problem(meaning: str) -> dict[str, Any]:
-    return {"description": meaning, "content": {_PROBLEM: {"schema": _ref("Problem")}}}
-
-
-def _problems(statuses: Iterable[int]) -> dict[str, str]:
-    return {**{str(status): _problem_name(status) for status in statuses}, "default": "Problem"}
-
-
-def _problem_name(status: int) -> str:
-    return f"Problem{status}"
-
-
-def _first_line(cls: type[Any]) -> str:
-    return (getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
-
-
 def _finished(specification: APISpec, contracts: Iterable[Contract]) -> dict[str, Any]:
     document: dict[str, Any] = specification.to_dict()
     schemas = document["components"]["schemas"]
@@ -439,7 +331,7 @@ def _finished(specification: APISpec, contracts: Iterable[Contract]) -> dict[str
     for name, schema in schemas.items():
         if name in taken:
             mark_masked(taken[name], schema)
-        elif name != "SignIn":
+        elif name not in TAKEN:
             tolerate_more(schema)
     for view, field, schema in _ADDED_BY_THE_GATEWAY:
         schemas[view]["properties"][field] = schema

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Flask, request
 
+from services.gateway.access import access_routes
 from services.gateway.commands import command_routes
 from services.gateway.docs_page import documentation
 from services.gateway.entrance import Entrance
@@ -40,8 +41,10 @@ def gateway_app(
     app = bare_app("gateway", metrics=metrics, checks=checks, largest_body=settings.largest_body)
     rate = RateLimit(settings.rate_limit)
     entrance = Entrance(upstreams)
+    sign_in_rate = RateLimit(settings.sign_in_rate_limit)
     parts = [
-        session_routes(entrance, upstreams["identity"], RateLimit(settings.sign_in_rate_limit)),
+        session_routes(entrance, upstreams["identity"], sign_in_rate),
+        access_routes(entrance, upstreams["identity"], sign_in_rate),
         progress_routes(entrance, upstreams["tracking"], max(1, settings.web_threads // 2)),
         command_routes(entrance, assertions, sender, seal, clock),
         read_routes(entrance, upstreams),

@@ -7,11 +7,11 @@ from flask import Blueprint, Response, request
 from services.gateway.entrance import Entrance, Visitor
 from services.gateway.rates import RateLimit
 from services.gateway.upstream import Upstream
+from shared.contracts.access import SignIn
+from shared.contracts.schema import strict
 from shared.web.app import json_body, json_response
-from shared.web.problems import invalid_input
 
-_CREDENTIALS = ("user_id", "password")
-_LONGEST = 200
+_LONGEST_AGENT = 200
 
 
 def session_routes(entrance: Entrance, identity: Upstream, sign_in_rate: RateLimit) -> Blueprint:
@@ -21,12 +21,17 @@ def session_routes(entrance: Entrance, identity: Upstream, sign_in_rate: RateLim
     @blueprint.post("/sessions")
     def sign_in() -> Response:
         sign_in_rate.count(request.remote_addr or "unknown")
-        answer = identity.post("/sessions", _credentials())
+        body = json_body()
+        strict(SignIn).load(body)
+        answer = identity.post("/sessions", {**body, "address": request.remote_addr, "agent": _agent()})
         session = answer["session"]
-        user = {name: session[name] for name in ("user_id", "name", "role", "company")}
-        return json_response(
-            {"token": answer["token"], "expires_at": session["expires_at"], "user": user}, 201
-        )
+        opened = {
+            "token": answer["token"],
+            "expires_at": session["expires_at"],
+            "user": {name: session[name] for name in ("user_id", "name", "role", "company")},
+            "device": answer["device"],
+        }
+        return json_response(opened, 201)
 
     @blueprint.get("/me")
     def me() -> Response:
@@ -41,17 +46,10 @@ def session_routes(entrance: Entrance, identity: Upstream, sign_in_rate: RateLim
     return blueprint
 
 
-def _credentials() -> dict[str, str]:
-    body = json_body()
-    faults = {name: ["Unknown field."] for name in body if name not in _CREDENTIALS}
-    for name in _CREDENTIALS:
-        if name not in body:
-            faults[name] = ["Missing data for required field."]
-        elif not isinstance(body[name], str) or not 0 < len(body[name]) <= _LONGEST:
-            faults[name] = [f"Must be a text of 1 to {_LONGEST} characters."]
-    if faults:
-        raise invalid_input(faults, in_body=True)
-    return {name: body[name] for name in _CREDENTIALS}
+def _agent() -> str | None:
+    """Return what the client calls itself, for its user to recognise the session by."""
+    named = request.headers.get("User-Agent", "")
+    return "".join(filter(str.isprintable, named))[:_LONGEST_AGENT] or None
 
 
 def _described(visitor: Visitor) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from services.gateway.calls import Answer, Call, NoAnswer
 from shared.actor import Actor, Party, Signer
 from shared.clock import Clock
 from shared.errors import Unavailable
-from shared.web.problems import NOT_SIGNED_IN, Problem
+from shared.web.problems import NOT_SIGNED_IN, Fault, Problem
 
 GATEWAY = Actor(user_id="gateway", party=Party.SYSTEM)
 _RENEWED_AFTER = timedelta(seconds=30)
@@ -84,4 +84,5 @@ class Upstream:
         for name in ("type", "instance", "request_id", "status"):
             body.pop(name, None)
         headers = {"Retry-After": answer.headers["retry-after"]} if "retry-after" in answer.headers else {}
-        return Problem(status=answer.status, headers=headers, **body)
+        faults = [Fault(**fault) for fault in body.pop("errors", ())]
+        return Problem(status=answer.status, headers=headers, errors=faults, **body)

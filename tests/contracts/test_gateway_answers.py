@@ -7,23 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator, FormatChecker
 from werkzeug.test import TestResponse
 
 from deploy.compose import Embedded
-from deploy.documents.openapi import PREFIX, openapi
+from deploy.documents.openapi import openapi
+from deploy.documents.routes import PREFIX
+from services.identity import password_reset
 from services.identity.demonstration import load
-from shared.actor import EVERYWHERE
+from services.identity.enrolment import enrol_user
+from services.identity.first_sign_in import issue_access_code
+from services.identity.model import PasswordReset
+from shared.actor import EVERYWHERE, Party
+from shared.contracts.types import Language
 from shared.settings import Settings
+from shared.testing.eventually import eventually
 from tests.contracts.pointers import resolve
 
 DOCUMENT = openapi()
 OWN_PATHS = {"/openapi.json", "/docs", "/docs/start.js", "/docs/assets/{name}"}
 MASTER, INTERMEDIATE, BASIC = "379812345600002", "379812345600005", "379812345600010"
 USER = {"user_id": "issuer", "password": "correct horse battery staple"}
+MAILED = "the token of the mailed link"
 HOLDER = {"user_id": "holder", "password": "correct horse battery staple"}
 
 
@@ -45,14 +55,15 @@ class Caller:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    """The gateway of the embedded shape, with the services behind it at work."""
+def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """The embedded shape, with its services at work."""
     folder: Path = tmp_path_factory.mktemp("answers")
-    shape = Embedded(Settings(data_directory=folder, rate_limit="100000 per second"))
+    often = "100000 per second"
+    shape = Embedded(Settings(data_directory=folder, rate_limit=often, sign_in_rate_limit=often))
     for name in shape.services:
         shape.migrate(name)
-    common = {"company": None, "control_accounts": [EVERYWHERE], "phone": None, "language": "en"}
-    common["email"] = "someone@issuer.example"
+    contact = {"email": "somebody@issuer.example", "phone": None, "language": "en"}
+    common = {"company": None, "control_accounts": [EVERYWHERE], **contact}
     issuer = {**USER, **common, "name": "Issuer", "party": "issuer", "role": "issuer_operator"}
     holder = {**HOLDER, **common, "name": "Holder", "party": "holder", "role": "cardholder"}
     load(shape.database("identity"), [issuer, holder], shape.clock())
@@ -60,12 +71,18 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     threads = [threading.Thread(target=consumer.run, daemon=True) for consumer in consumers]
     for thread in threads:
         thread.start()
-    yield shape.gateway_app()
+    yield shape
     for consumer in consumers:
         consumer.stop()
     for thread in threads:
         thread.join(10)
     shape.close()
+
+
+@pytest.fixture(scope="module")
+def app(shape: Embedded) -> Flask:
+    """The gateway."""
+    return shape.gateway_app()
 
 
 def sign_in(app: Flask, who: dict[str, str]) -> Caller:
@@ -134,6 +151,91 @@ def test_sessions(app: Flask) -> None:
     assert caller.ask("GET", "/me").status_code == 200
     assert caller.ask("DELETE", "/sessions/current").status_code == 204
     assert caller.ask("GET", "/me").status_code == 401
+
+
+def test_signing_in_again_on_a_known_device(app: Flask) -> None:
+    anybody = Caller(app.test_client())
+    first = anybody.ask("POST", "/sessions", json=USER, headers={"User-Agent": "a browser"}).get_json()
+    again = anybody.ask("POST", "/sessions", json={**USER, "device": first["device"]}).get_json()
+    assert again["device"] == first["device"]
+    here = Caller(app.test_client(), again["token"])
+    there = here.ask("GET", "/me/sessions").get_json()["data"]
+    (earlier,) = [one for one in there if one["agent"] == "a browser"]
+    assert earlier["address"] == "127.0.0.1"
+    path = f"/me/sessions/{earlier['id']}"
+    assert here.ask("DELETE", path, "/me/sessions/{session_id}").status_code == 204
+    assert Caller(app.test_client(), first["token"]).ask("GET", "/me").status_code == 401
+    other = sign_in(app, USER)
+    assert here.ask("DELETE", "/me/sessions").status_code == 204
+    assert other.ask("GET", "/me/sessions").status_code == 401
+    assert here.ask("GET", "/me").status_code == 200
+
+
+def test_enrolment_and_what_follows(app: Flask, shape: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """End to end: first sign-in, a second factor, another password, a forgotten one."""
+    monkeypatch.setattr(password_reset, "new_token", lambda: MAILED)
+    anybody, code = Caller(app.test_client()), invited(shape)
+    chosen = {"user_id": "nina", "password": "an otter on its back"}
+    body = {"access_code": code, "secret_phrase": "a heron on one leg", **chosen}
+    assert anybody.ask("POST", "/enrolment", json={**body, "user_id": "issuer"}).status_code == 422
+    assert anybody.ask("POST", "/enrolment", json={**body, "secret_phrase": "wrong"}).status_code == 401
+    assert anybody.ask("POST", "/enrolment", json=body).status_code == 201
+    nina = sign_in(app, chosen)
+
+    assert nina.ask("POST", "/me/second-factor/confirm", json={"otp": "123456"}).status_code == 422
+    secret = pyotp.TOTP(nina.ask("POST", "/me/second-factor", json={}).get_json()["secret"])
+    assert nina.ask("POST", "/me/second-factor", json={"x": 1}).status_code == 422
+    confirmed = nina.ask("POST", "/me/second-factor/confirm", json={"otp": secret.now()})
+    codes = confirmed.get_json()["recovery_codes"]
+    assert nina.ask("GET", "/me/second-factor").get_json()["present"] is True
+    needed = anybody.ask("POST", "/sessions", json=chosen)
+    assert (needed.status_code, needed.get_json()["code"]) == (401, "second_factor_needed")
+    assert anybody.ask("POST", "/sessions", json={**chosen, "otp": codes[0]}).status_code == 201
+    proof = {"otp": codes[1]}
+    renewed = nina.ask("POST", "/me/second-factor/recovery-codes", json=proof)
+    proof = {"otp": renewed.get_json()["recovery_codes"][0]}
+    assert nina.ask("POST", "/me/second-factor/remove", json=proof).status_code == 204
+
+    change = {"current_password": chosen["password"], "password": "too short"}
+    refused = nina.ask("POST", "/me/password", json=change)
+    assert [fault["pointer"] for fault in refused.get_json()["errors"]] == ["/password"]
+    change["password"] = "a stork with red legs"
+    assert nina.ask("POST", "/me/password", json=change).status_code == 204
+
+    assert anybody.ask("POST", "/password-reset", json={"user_id": "nina"}).status_code == 202
+    assert anybody.ask("POST", "/password-reset", json={"user_id": ""}).status_code == 422
+    answer = anybody.ask("POST", "/password-reset/confirm", json={"token": "x", "password": "y"})
+    assert answer.status_code == 401
+    eventually(lambda: is_mailed(shape), describe="a link for nina")
+    reset = {"token": MAILED, "password": "the third one is long too"}
+    assert anybody.ask("POST", "/password-reset/confirm", json=reset).status_code == 204
+    assert nina.ask("GET", "/me").status_code == 401
+    sign_in(app, {"user_id": "nina", "password": reset["password"]})
+
+
+def test_too_many_failures(app: Flask) -> None:
+    guess = {"user_id": "guessed", "password": "wrong"}
+    statuses = [Caller(app.test_client()).ask("POST", "/sessions", json=guess).status_code for _ in range(6)]
+    assert statuses == [401] * 5 + [429]
+
+
+def invited(shape: Embedded) -> str:
+    """Invite somebody, and return the access code."""
+    with shape.database("identity").write() as session:
+        user = enrol_user(
+            session, name="Nina New", party=Party.ISSUER, company=None, role="issuer_help_desk",
+            control_accounts=[EVERYWHERE], email="nina@issuer.example", phone=None, language=Language.ENGLISH,
+            now=shape.clock(),
+        )  # fmt: skip
+        return issue_access_code(
+            session, user, phrase="A heron on one leg", now=shape.clock(), settings=shape.settings
+        )
+
+
+def is_mailed(shape: Embedded) -> bool:
+    """Return whether identity's worker has made a link."""
+    with shape.database("identity").read() as session:
+        return session.scalar(sa.select(PasswordReset.token_hash)) is not None
 
 
 def test_commands(caller: Caller, account: str) -> None:

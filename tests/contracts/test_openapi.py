@@ -40,7 +40,17 @@ def test_it_is_the_same_each_time() -> None:
 
 def test_nothing_is_in_it_that_nobody_can_call() -> None:
     declared = {operation_id(contract) for contract in COMMANDS + READS}
-    own = {"signIn", "signOut", "getMe", "watchRequest"}
+    own = {
+        *("signIn", "signOut", "getMe", "watchRequest", "enrol", "askForPasswordReset", "resetPassword"),
+        *("listOwnSessions", "endOtherSessions", "endOwnSession", "changeOwnPassword"),
+        *(
+            "getOwnSecondFactor",
+            "offerSecondFactor",
+            "confirmSecondFactor",
+            "renewRecoveryCodes",
+            "removeOwnSecondFactor",
+        ),
+    }
     assert {found["operationId"] for _, _, found in operations()} == declared | own
 
 
@@ -139,10 +149,11 @@ def test_answers_may_grow_and_requests_may_not_hold_more() -> None:
     assert strict == {body["application/json"]["schema"]["$ref"].rpartition("/")[2] for body in bodies}
 
 
-def test_all_but_signing_in_needs_a_session() -> None:
+def test_all_but_the_ways_in_needs_a_session() -> None:
     assert DOCUMENT["security"] == [{"session": []}]
     assert DOCUMENT["components"]["securitySchemes"]["session"]["scheme"] == "bearer"
-    assert [path for _, path, operation in operations() if operation.get("security") == []] == ["/sessions"]
+    without = {path for _, path, operation in operations() if operation.get("security") == []}
+    assert without == {"/sessions", "/enrolment", "/password-reset", "/password-reset/confirm"}
 
 
 def test_a_request_can_be_watched() -> None:

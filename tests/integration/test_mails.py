@@ -22,6 +22,7 @@ def invitation(installation: Installation, address: str, code: str) -> bytes:
     event = UserInvited(
         user="usr_1",
         company="C-1",
+        company_name="Company",
         recipient=Recipient(name="Ève Nouvelle", email=address, language=Language.FRENCH),
         access_code=Seal(sealing_key(installation)).close(code),
         expires_at=utc_now() + timedelta(days=1),
