@@ -22,9 +22,10 @@ from psycopg import sql
 from sqlalchemy import orm
 
 from services.accounts.model import Base, ControlAccount
-from services.accounts.rules import card_expiry, embossed, fold_name
+from services.accounts.rules import card_expiry, embossed
 from services.accounts.vault import Vault, vault_of
 from shared.database import Database, is_postgresql
+from shared.folding import fold_name
 from shared.settings import Settings
 
 Rows = Sequence[Sequence[Any]]
