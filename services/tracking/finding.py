@@ -244,7 +244,11 @@ def _along(way: Way, conditions: Sequence[Condition], limit: int, reader: Reader
     if len(way.numbers) == 1 or not is_postgresql(reader.session):
         return newest.where(level.in_(way.numbers) if len(way.numbers) != 1 else level == way.numbers[0])
     # Of several numbers together no index gives the newest, of each one by one it does.
-    numbers = sa.func.unnest(sa.cast(list(way.numbers), postgresql.ARRAY(sa.String))).table_valued("number").render_derived()
+    numbers = (
+        sa.func.unnest(sa.cast(list(way.numbers), postgresql.ARRAY(sa.String)))
+        .table_valued("number")
+        .render_derived()
+    )
     each = newest.where(level == numbers.c.number).correlate(numbers).lateral()
     return sa.select(*each.c).select_from(numbers.join(each, sa.true()))
 

@@ -26,7 +26,12 @@ SETTINGS = {"CARDWORK_WEB_THREADS": "64"}
 
 _PEERS_INDEXES = tuple(
     f"create index on request({columns})"
-    for columns in ("received_at, command_id", "account_id, received_at", "master, received_at", "basic, received_at")
+    for columns in (
+        "received_at, command_id",
+        "account_id, received_at",
+        "master, received_at",
+        "basic, received_at",
+    )
 )
 """A peer finds its requests by fewer criteria than Cardwork, and pays for fewer indexes."""
 
@@ -116,7 +121,8 @@ def _plain(table: sa.Table) -> str:
     columns = ", ".join(
         f"{column.name} {column.type.compile(postgresql.dialect())}{'' if column.nullable else ' not null'}"
         for column in table.c
-        if column.name not in ("asked_at", "exceptional") and (table is request or column.name != "received_at")
+        if column.name not in ("asked_at", "exceptional")
+        and (table is request or column.name != "received_at")
     )
     key = "command_id" if table is request else "command_id, message_id"
     number = ", unique (tracking_number)" if table is request else ""

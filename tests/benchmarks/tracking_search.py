@@ -48,7 +48,14 @@ _WARM_UP = 8
 
 # Companies differ in size: a few make most of the requests.
 _COMPANY = f"(floor({COMPANIES} * power(random(), 2)))::int"
-_STATUSES = {"completed": 96, "rejected": 3, "withdrawn": 0.5, "failed": 0.3, "scheduled": 0.1, "awaiting_approval": 0.1}
+_STATUSES = {
+    "completed": 96,
+    "rejected": 3,
+    "withdrawn": 0.5,
+    "failed": 0.3,
+    "scheduled": 0.1,
+    "awaiting_approval": 0.1,
+}
 _TYPES = (
     "accounts.cancel-account",
     "accounts.suspend-account",
@@ -85,14 +92,18 @@ class Measured:
 def fill(url: str, requests: int, accounts: int, now: datetime) -> None:
     """Fill tracking with requests of the past months, in the shape that its own batches would leave."""
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("set statement_timeout = 0; set maintenance_work_mem = '512MB'; set work_mem = '128MB'")
+        connection.execute(
+            "set statement_timeout = 0; set maintenance_work_mem = '512MB'; set work_mem = '128MB'"
+        )
         connection.execute("set synchronous_commit = off")
         begin = now - timedelta(days=30.4 * MONTHS)
         connection.execute(
-            "select make_month(month) from generate_series(%s::timestamptz, %s, interval '28 days') month", [begin, now]
+            "select make_month(month) from generate_series(%s::timestamptz, %s, interval '28 days') month",
+            [begin, now],
         )
         _say("accounts")
-        connection.execute(_ACCOUNTS, {"accounts": accounts})
+        for statement in _ACCOUNTS.split(";"):
+            connection.execute(statement, {"accounts": accounts})
         connection.execute("analyze account")
         indexes = _drop_indexes(connection)
         portion = 500_000
@@ -103,7 +114,14 @@ def fill(url: str, requests: int, accounts: int, now: datetime) -> None:
                 "from": begin + (now - begin) * (first / requests),
                 "step": (now - begin) / requests,
             }
-            connection.execute(_REQUESTS, {**times, "first": first, "count": last - first, "accounts": accounts})
+            connection.execute(
+                _REQUESTS, {**times, "first": first, "count": last - first, "accounts": accounts}
+            )
+        _say("steps")
+        connection.execute(
+            "insert into step (received_at, command_id, message_id, at, status, made_by)"
+            " select received_at, command_id, command_id, received_at, 'received', actor from request"
+        )
         _say("keys")
         connection.execute(
             "insert into request_key (command_id, tracking_number, received_at, account_id)"
@@ -154,25 +172,29 @@ insert into account (account_id, product, name_key, embossed_name, master, inter
         translate(floor(random() * 900 + 100)::text, '0123456789', 'aeioumlnrs') first_name from drawn) named
 """
 _SHARES = list(_STATUSES.items())
-_STATUS = "case " + " ".join(
-    f"when chance < {sum(share for _, share in _SHARES[: place + 1])} then '{status}'"
-    for place, (status, _) in enumerate(_SHARES)
-) + " else 'completed' end"
+_STATUS = (
+    "case "
+    + " ".join(
+        f"when chance < {sum(share for _, share in _SHARES[: place + 1])} then '{status}'"
+        for place, (status, _) in enumerate(_SHARES)
+    )
+    + " else 'completed' end"
+)
 _REQUESTS = f"""
 insert into request (received_at, command_id, tracking_number, type, status, exceptional, rank, payload, fingerprint,
     approver_function, account_id, master, intermediate, basic, actor, on_behalf_of, channel, asked_at, due_at, finished_at)
-select at, md5(n::text)::uuid::text, upper(substr(md5('number' || n), 1, 10)),
+select heard, md5(number::text)::uuid::text, upper(substr(md5('number' || number), 1, 10)),
     (array['{"', '".join(_TYPES)}'])[1 + floor(power(random(), 2) * {len(_TYPES)})::int], status,
     case when status <> 'completed' then status end, 0,
-    '{{"account_id": "' || account_id || '", "reason": "employment_ended", "comment": null}}', md5(n::text) || md5('f' || n),
+    '{{"account_id": "' || account_id || '", "reason": "employment_ended", "comment": null}}', md5(number::text) || md5('f' || n),
     case when status = 'awaiting_approval' then 'accounts.approve' end, account_id, (1e14::bigint + company)::text,
     (2e14::bigint + intermediate)::text, (3e14::bigint + basic)::text, 'user' || company || '.' || floor(random() * {USERS}),
     case when random() < 0.1 then 'user' || company || '.' || floor(random() * {USERS}) end,
-    case when random() < 0.1 then 'api' else 'portal' end, at, at + interval '1 minute',
-    case when status not in ('scheduled', 'awaiting_approval') then at + interval '1 second' end
-from (select n, {_STATUS} status, at, account from (
+    case when random() < 0.1 then 'api' else 'portal' end, heard, heard + interval '1 minute',
+    case when status not in ('scheduled', 'awaiting_approval') then heard + interval '1 second' end
+from (select n number, {_STATUS} status, heard, account from (
     select n, random() * 100 chance, floor(random() * %(accounts)s)::int account,
-        %(from)s + (n - %(first)s) * %(step)s::interval at
+        %(from)s + (n - %(first)s) * %(step)s::interval heard
     from generate_series(%(first)s, %(first)s + %(count)s - 1) n offset 0) d) r
 join drawn on drawn.n = r.account
 """
@@ -184,7 +206,14 @@ def run_jobs(database: Database, now: datetime) -> None:
         more = 1
         while more:
             with database.write() as session:
-                envelope = Envelope(id="job", key="tracking.job.v1", source="tracking", time=now, data={}, correlation_id="job")
+                envelope = Envelope(
+                    id="job",
+                    key="tracking.job.v1",
+                    source="tracking",
+                    time=now,
+                    data={},
+                    correlation_id="job",
+                )
                 more = job(Transaction(Batch(session, "tracking", now, Settings(), {}), envelope))
 
 
@@ -208,7 +237,9 @@ def searches(accounts: int, now: datetime, samples: Samples) -> dict[str, Questi
         return FindRequests(received_from=day, received_before=day + timedelta(days=7))
 
     def surname(chance: random.Random) -> str:
-        return f"{chance.randrange(_LAST_NAMES):04}".translate(str.maketrans("0123456789", "aeioubrstn")) + "er"
+        return (
+            f"{chance.randrange(_LAST_NAMES):04}".translate(str.maketrans("0123456789", "aeioubrstn")) + "er"
+        )
 
     def account(chance: random.Random) -> str:
         return f"acc_{chance.randrange(accounts):026x}"
@@ -218,9 +249,13 @@ def searches(accounts: int, now: datetime, samples: Samples) -> dict[str, Questi
         "tracking number": lambda chance: GetRequest(tracking_number=chance.choice(samples.command_ids)),
         "type": find(type=lambda chance: chance.choice(_TYPES)),
         "week": week,
-        "control account": find(control_account=lambda chance: chance.choice(numbers_of(chance.randrange(COMPANIES)))),
+        "control account": find(
+            control_account=lambda chance: chance.choice(numbers_of(chance.randrange(COMPANIES)))
+        ),
         "account": find(account_id=account),
-        "accounts of 100 cards": lambda chance: SearchRequests(account_ids=[account(chance) for _ in range(100)]),
+        "accounts of 100 cards": lambda chance: SearchRequests(
+            account_ids=[account(chance) for _ in range(100)]
+        ),
         "product": find(product="corporate_platinum"),
         "channel": find(channel=Channel.API),
         "work of a user": find(work_of=lambda chance: f"user{chance.randrange(COMPANIES)}.1"),
@@ -237,15 +272,20 @@ def searches(accounts: int, now: datetime, samples: Samples) -> dict[str, Questi
         "type, failed": find(type=_TYPES[-1], status=RequestStatus.FAILED),
         "account, type": find(account_id=account, type=_TYPES[0]),
         "control account, rejected": find(
-            control_account=lambda chance: numbers_of(chance.randrange(COMPANIES))[0], status=RequestStatus.REJECTED
+            control_account=lambda chance: numbers_of(chance.randrange(COMPANIES))[0],
+            status=RequestStatus.REJECTED,
         ),
         "work of a user, rejected": find(
             work_of=lambda chance: f"user{chance.randrange(COMPANIES)}.1", status=RequestStatus.REJECTED
         ),
         "type, channel, period": lambda chance: replace(week(chance), type=_TYPES[2], channel=Channel.API),
         "overview": lambda _: GetRequestOverview(),
-        "overview of 90 days": lambda chance: GetRequestOverview(received_from=now - timedelta(days=chance.uniform(80, 90))),
-        "overview of a user's work": lambda chance: GetRequestOverview(work_of=f"user{chance.randrange(COMPANIES)}.1"),
+        "overview of 90 days": lambda chance: GetRequestOverview(
+            received_from=now - timedelta(days=chance.uniform(80, 90))
+        ),
+        "overview of a user's work": lambda chance: GetRequestOverview(
+            work_of=f"user{chance.randrange(COMPANIES)}.1"
+        ),
     }
     found |= {f"status {status}": find(status=status) for status in RequestStatus}
     for name in ("no criterion", "type", "product", "surname", "status rejected", "overdue"):
@@ -291,7 +331,9 @@ def viewers() -> dict[str, Callable[[random.Random], Actor]]:
             f"user{(c := chance.randrange(COMPANIES))}.2",
             *(numbers_of(c, place // 2, place % 2)[2] for place in range(6)),
         ),
-        "PA of a basic": lambda chance: client(f"user{(c := chance.randrange(COMPANIES))}.3", numbers_of(c, 2, 1)[2]),
+        "PA of a basic": lambda chance: client(
+            f"user{(c := chance.randrange(COMPANIES))}.3", numbers_of(c, 2, 1)[2]
+        ),
     }
 
 
@@ -372,7 +414,9 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=100, help="questions of each kind")
     parser.add_argument("--only", default="", help="searches whose name holds this")
     parser.add_argument("--who", default="", help="viewers whose name holds this")
-    parser.add_argument("--keep", action="store_true", help="leave the filled database until a line is entered")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the filled database until a line is entered"
+    )
     parser.add_argument("--url", help="a database that is filled already")
     arguments = parser.parse_args()
     now = datetime.now(UTC)
@@ -383,13 +427,20 @@ def main() -> int:
             return 0
         with database.read() as session:
             ids = list(session.connection().exec_driver_sql(_SAMPLE).scalars())
-            size = str(session.connection().exec_driver_sql("select pg_size_pretty(pg_database_size(current_database()))").scalar())
+            size = str(
+                session.connection()
+                .exec_driver_sql("select pg_size_pretty(pg_database_size(current_database()))")
+                .scalar()
+            )
         samples = Samples(ids)
         for who, viewer in viewers().items():
             for search, question in searches(arguments.accounts, now, samples).items():
                 if arguments.only in search and arguments.who in who:
                     one = measure(database, who, viewer, search, question, arguments.times, now)
-                    print(f"{one.who:26} {one.search:28} {one.median:8.1f} {one.p95:8.1f} {one.rows:5}", flush=True)
+                    print(
+                        f"{one.who:26} {one.search:28} {one.median:8.1f} {one.p95:8.1f} {one.rows:5}",
+                        flush=True,
+                    )
                     found.append(one)
     slow = [one for one in found if one.p95 >= LIMIT_MILLISECONDS]
     if not (arguments.only or arguments.who):
