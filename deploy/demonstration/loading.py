@@ -9,6 +9,7 @@ from deploy.demonstration.structure import nodes
 from deploy.demonstration.users import DemonstrationUser, users
 from services.accounts import demonstration as accounts_of
 from services.identity import demonstration as identity_of
+from services.tracking import demonstration as tracking_of
 from shared.settings import BadSettings
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def load_demonstration(
     now = shape.clock()
     given = DemonstrationAccounts(accounts, now.date())
     loaded = accounts_of.load(shape.database("accounts"), shape.settings, nodes(), given, progress=progress)
+    if loaded or not tracking_of.is_loaded(shape.database("tracking")):
+        known = accounts_of.known_elsewhere(shape.database("accounts"))
+        tracking_of.load(shape.database("tracking"), (tracking_of.KnownAccount(*each) for each in known))
     enrolled = identity_of.load(shape.database("identity"), map(_as_enrolled, users()), now)
     return Summary(
         control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled
