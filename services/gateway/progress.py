@@ -66,7 +66,9 @@ class _Watcher:
 
     def admit(self) -> str:
         """Return the id of the command that is watched; raises a problem where the watcher may not see it."""
-        actor = self._entrance.visitor(self._entrance.session()).actor
+        return self._admit(self._entrance.visitor(self._entrance.session()).actor)
+
+    def _admit(self, actor: Actor) -> str:
         self._entrance.check_function(GetRequest.contract, actor)
         load_input(GetRequest.contract, {"tracking_number": self._number})
         detail = self._tracking.get(f"/tracking/{self._number}", {}, actor)
@@ -80,7 +82,7 @@ class _Watcher:
         try:
             actor = self._entrance.visitor(self._entrance.session()).actor
             if actor != self._admitted:
-                self.admit()
+                self._admit(actor)
         except (Problem, Rejected, Unavailable):
             return False
         self._at = time.monotonic()

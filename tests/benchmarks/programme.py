@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from deploy.keys import make_keys
 from services.tracking.model import request, step
@@ -24,6 +23,7 @@ ACCOUNTS = 100_000
 SETTINGS = {"CARDWORK_WEB_THREADS": "64"}
 """What differs from an installation out of the box, but for rate limits: a thread for each request that waits."""
 
+_POSTGRESQL = sa.create_engine("postgresql+psycopg://").dialect
 _PEERS_INDEXES = tuple(
     f"create index on request({columns})"
     for columns in (
@@ -119,7 +119,7 @@ def prepared(servers: Servers) -> Iterator[Programme]:
 def _plain(table: sa.Table) -> str:
     """Return a table as peers use it: no months, and a request's key is the command's id, a step's the message's too."""
     columns = ", ".join(
-        f"{column.name} {column.type.compile(postgresql.dialect())}{'' if column.nullable else ' not null'}"
+        f"{column.name} {column.type.compile(_POSTGRESQL)}{'' if column.nullable else ' not null'}"
         for column in table.c
         if column.name not in ("asked_at", "exceptional")
         and (table is request or column.name != "received_at")

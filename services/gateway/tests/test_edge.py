@@ -118,8 +118,8 @@ class System:
             case "/sessions/check":
                 return Answer(200, {}, orjson.dumps({"sessions": [self.session]}))
             case "/accounts/search":
-                found = [{"account_id": OTHER}, {"account_id": ACCOUNT}, {"account_id": ACCOUNT}]
-                return Answer(200, {}, orjson.dumps({"data": found}))
+                cards = [{"account_id": OTHER}, {"account_id": ACCOUNT}, {"account_id": ACCOUNT}]
+                return Answer(200, {}, orjson.dumps({"data": cards}))
             case "/tracking/search":
                 page = {"data": [], "has_more": False, "next_cursor": None, "total": None}
                 return Answer(200, {}, orjson.dumps(page))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -49,10 +49,10 @@ class Tracking:
     database: Database
     settings: Settings = field(default_factory=Settings)
     now: datetime = NOON
-    said: list[Envelope] = field(default_factory=list)
+    said: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def hear(self, *envelopes: Envelope) -> None:
-        """Handle messages as one batch; what it publishes is in ``said``."""
+        """Handle messages as one batch; what it publishes, by key, is in ``said``."""
         deliveries = [
             Delivery(
                 queue="tracking.events" if one.key.startswith("outcomes.") else "tracking.commands",
@@ -64,7 +64,8 @@ class Tracking:
             for tag, one in enumerate(envelopes)
         ]
         processed = self.dispatcher().process(deliveries)
-        self.said = [decode(publication.body) for publication in processed.publications]
+        heard = [decode(publication.body) for publication in processed.publications]
+        self.said = [(one.key, dict(cast(Mapping[str, Any], one.data))) for one in heard]
 
     def dispatcher(self) -> Dispatcher:
         return Dispatcher(
@@ -103,7 +104,7 @@ class Tracking:
         message = CancelAccount(account_id=account_id or new_id("acc"), reason=CancelReason.FRAUD)
         return self.ask_for(message, user(actor), **{"scope": PATH, **changes})
 
-    def outcome(self, command: Envelope, outcome: type[Message], **fields: Any) -> Envelope:
+    def outcome(self, command: Envelope, outcome: Any, **fields: Any) -> Envelope:
         """Return what the owner of a command says of it a second later."""
         said = outcome(command_id=command.id, command=command.contract.name, **fields)
         return command.causes(said, source="accounts", time=command.time + timedelta(seconds=1))
@@ -136,8 +137,3 @@ def tracking(url: str) -> Iterator[Tracking]:
     database = Database(url)
     yield Tracking(database)
     database.close()
-
-
-def facts(row: Any, *names: str) -> Mapping[str, Any]:
-    """Return some fields of a view."""
-    return {name: getattr(row, name) for name in names}

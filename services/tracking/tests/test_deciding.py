@@ -46,12 +46,12 @@ def waiting(tracking: Tracking) -> Envelope:
 def decide(tracking: Tracking, message: Message, actor: Actor, **changes: Any) -> dict[str, Any]:
     """Send a decision; return what tracking decided with, or the code of its rejection."""
     tracking.hear(tracking.ask_for(message, actor, **changes))
-    codes = [one.data["code"] for one in tracking.said if one.key == CommandRejected.contract.key]
+    codes = [said["code"] for key, said in tracking.said if key == CommandRejected.contract.key]
     if codes:
         return {"code": codes[0]}
-    decided, accepted = tracking.said
-    assert accepted.data["status"] == "processing", "the owner completes it"
-    return dict(decided.data)
+    (_, decided), (_, accepted) = tracking.said
+    assert accepted["status"] == "processing", "the owner completes it"
+    return decided
 
 
 @pytest.mark.parametrize(
@@ -157,9 +157,9 @@ def test_what_is_settled_is_not_withdrawn(tracking: Tracking, waiting: Envelope,
     tracking.hear(
         tracking.ask_for(WithdrawRequest(tracking_number=waiting.id), user("pa", "tracking.withdraw"))
     )
-    (rejection,) = tracking.said
-    assert rejection.data["code"] == "already_settled"
-    assert ("completed" if end is CommandCompleted else "withdrawn") in rejection.data["message"]
+    ((_, rejection),) = tracking.said
+    assert rejection["code"] == "already_settled"
+    assert ("completed" if end is CommandCompleted else "withdrawn") in rejection["message"]
 
 
 def test_a_mistyped_number_names_nothing(tracking: Tracking, waiting: Envelope) -> None:

@@ -74,7 +74,7 @@ def asked(tracking: Tracking) -> dict[str, Envelope]:
     return made
 
 
-EVERYTHING = "new done refused waits elsewhere own suspension old".split()
+EVERYTHING = ["new", "done", "refused", "waits", "elsewhere", "own", "suspension", "old"]
 
 
 def found(
