@@ -13,6 +13,10 @@ from environs import EnvValidationError, FileAwareEnv
 from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range
 
+from shared.contracts import load_all
+from shared.contracts.base import catalogue
+from shared.contracts.service_times import read_service_times
+
 PREFIX = "CARDWORK_"
 
 
@@ -139,8 +143,8 @@ def _read(env: FileAwareEnv, name: str, kind: Any, default: Any) -> Any:
         return env.path(variable, default)
     if name in _CHOICES:
         return env.str(variable, default, validate=OneOf(_CHOICES[name]))
-    if name in _URLS:
-        text = env.str(variable, default, validate=_is_url)
+    if name in _RULES:
+        text = env.str(variable, default, validate=_RULES[name])
     else:
         text = env.str(variable, default)
     return text.strip() or None if text else None
@@ -152,6 +156,20 @@ def _is_url(text: str | None) -> None:
     scheme, separator, rest = text.partition("://")
     if not (scheme and separator and rest):
         raise ValidationError("must be a URL, such as amqp://user:password@host/")
+
+
+def _are_service_times(text: str | None) -> None:
+    load_all()
+    known = {contract.name for contract in catalogue.commands()}
+    try:
+        unknown = sorted(read_service_times(text).keys() - known)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+    if unknown:
+        raise ValidationError(f"there is no command {', '.join(unknown)}")
+
+
+_RULES = dict.fromkeys(_URLS, _is_url) | {"service_times": _are_service_times}
 
 
 def _strays() -> list[str]:

@@ -12,7 +12,6 @@ from deploy.demonstration.structure import Company, Department, shares
 from deploy.demonstration.users import OPERATOR, principal_of
 from services.accounts.demonstration import Account, Holder, HoldInForce
 from services.accounts.issuer import TEST_RANGE
-from services.accounts.rules import fold_name
 from shared.contracts.accounts import (
     AccountStatus,
     CancelReason,
@@ -22,6 +21,7 @@ from shared.contracts.accounts import (
     SuspendAccount,
 )
 from shared.contracts.types import Channel
+from shared.folding import fold_name
 from shared.ids import command_id_of
 
 MOST = 10_000_000

@@ -9,6 +9,7 @@ from deploy.demonstration.structure import COMPANIES, Company, nodes, number_at
 from deploy.demonstration.users import DemonstrationUser, language_of, users
 from services.accounts import demonstration as accounts_of
 from services.identity import demonstration as identity_of
+from services.tracking import demonstration as tracking_of
 from shared.settings import BadSettings
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ def load_demonstration(
         companies=[_as_company(company, place) for place, company in enumerate(COMPANIES, 1)],
         structure={node.number: node.path for node in nodes()},
     )
+    if loaded or not tracking_of.is_loaded(shape.database("tracking")):
+        known = accounts_of.known_elsewhere(shape.database("accounts"))
+        tracking_of.load(shape.database("tracking"), (tracking_of.KnownAccount(*each) for each in known))
     return Summary(
         control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled
     )

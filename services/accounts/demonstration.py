@@ -21,10 +21,11 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import orm
 
-from services.accounts.model import Base, ControlAccount
-from services.accounts.rules import card_expiry, embossed, fold_name
+from services.accounts.model import Base, CardAccount, ControlAccount
+from services.accounts.rules import card_expiry, embossed
 from services.accounts.vault import Vault, vault_of
 from shared.database import Database, is_postgresql
+from shared.folding import fold_name
 from shared.settings import Settings
 
 Rows = Sequence[Sequence[Any]]
@@ -158,6 +159,17 @@ def load(
         for table in _COLUMNS:
             session.execute(sa.text(f"analyze {table}"))
     return True
+
+
+def known_elsewhere(database: Database) -> Iterator[tuple[str, str, str, str, tuple[str, ...]]]:
+    """Yield of every card account what other services note of it: id, product, both names as searched, and its path."""
+    columns = (
+        CardAccount.id, CardAccount.product, CardAccount.name_key, CardAccount.embossed_name, ControlAccount.path
+    )  # fmt: skip
+    every = sa.select(*columns).join(CardAccount.structure).execution_options(yield_per=_CHUNK)
+    with database.write() as session:
+        for id_, product, name_key, embossed_name, path in session.execute(every):
+            yield id_, product.value, name_key, embossed_name, tuple(path.split("/"))
 
 
 # Making rows

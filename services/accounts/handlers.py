@@ -104,9 +104,12 @@ def open_account(command: OpenAccount, tx: Transaction) -> dict[str, Any]:
     tx.add(account)
     tx.session.add(_new_card(account, tx))
     tx.publish(
-        AccountOpened(account_id=account.id, control_account=node.number, product=account.product),
+        AccountOpened(
+            account_id=account.id, control_account=node.number, product=account.product, first_name=account.first_name,
+            last_name=account.last_name, embossed_name=account.embossed_name,
+        ),
         subject=account.id,
-    )
+    )  # fmt: skip
     return {"account_id": account.id}
 
 

@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.accounts.rules import fold_name
 from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, Level, PaymentStatus, Product
 from shared.contracts.types import Channel
 from shared.database import Instant, code_point_text
 from shared.errors import Rejected
+from shared.folding import fold_name
 from shared.history import define_history
 from shared.messaging.held import define_held
 from shared.messaging.inbox import define_inbox

@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.accounts.model import Card, CardAccount, ControlAccount, change, open_holds
-from services.accounts.rules import fold_name
 from services.accounts.vault import mask, vault_of
 from shared.contracts.accounts import (
     AccountProfile,
@@ -27,6 +26,7 @@ from shared.contracts.base import Page
 from shared.contracts.history import FieldChange
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.errors import NotFound
+from shared.folding import fold_name
 from shared.history import history_page
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of

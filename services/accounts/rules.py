@@ -52,12 +52,6 @@ def check_comment(reason: CancelReason, comment: str | None) -> None:
         raise Rejected("comment_required", "Say in a comment why the card is cancelled.", "comment")
 
 
-def fold_name(name: str) -> str:
-    """Return a name as it is searched: without accents, case or double spaces."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
-    return " ".join(plain.casefold().split())
-
-
 def embossed(first_name: str, last_name: str) -> str:
     """Return the name for the plastic: capitals, at most 26 characters, the first name shortened where it must be."""
     plain = unicodedata.normalize("NFKD", f"{first_name} {last_name}".upper())

@@ -14,15 +14,16 @@ from flask import Blueprint, Response, request
 from services.gateway.entrance import Entrance
 from services.gateway.upstream import Upstream
 from shared.actor import Actor
-from shared.contracts.accounts import GetAccount, GetAccountHistory
+from shared.contracts.accounts import FindAccountsByCard, GetAccount, GetAccountHistory
 from shared.contracts.base import Contract, catalogue
-from shared.contracts.tracking import FindRequests
+from shared.contracts.tracking import FindRequests, SearchRequests
 from shared.errors import Unavailable
 from shared.web.app import flask_rule, json_body, json_response, load_input
 
 LATEST_REQUESTS = 5
 _CSV = "text/csv"
 Addition = Callable[[dict[str, Any]], None]
+Resolution = Callable[[dict[str, Any], Actor], dict[str, Any]]
 
 
 def read_routes(entrance: Entrance, upstreams: Mapping[str, Upstream]) -> Blueprint:
@@ -31,9 +32,15 @@ def read_routes(entrance: Entrance, upstreams: Mapping[str, Upstream]) -> Bluepr
     aggregate = Aggregate(upstreams["tracking"])
     beside: dict[Any, Callable[[str, Actor], Any]] = {GetAccount: aggregate.latest_requests}
     after: dict[Any, Addition] = {GetAccountHistory: aggregate.add_tracking_numbers}
+    before: dict[Any, Resolution] = {SearchRequests: CardNumbers(upstreams["accounts"]).resolve}
     for contract in catalogue.reads():
         window = _Window(
-            contract, entrance, upstreams[contract.owner], beside.get(contract.cls), after.get(contract.cls)
+            contract,
+            entrance,
+            upstreams[contract.owner],
+            before=before.get(contract.cls),
+            beside=beside.get(contract.cls),
+            after=after.get(contract.cls),
         )
         method = "POST" if contract.sends_body else "GET"
         blueprint.add_url_rule(
@@ -43,19 +50,26 @@ def read_routes(entrance: Entrance, upstreams: Mapping[str, Upstream]) -> Bluepr
 
 
 class _Window:
-    """Shows one kind of read. ``beside`` is fetched while the owner answers, ``after`` adds to what it answered."""
+    """Shows one kind of read.
+
+    ``before`` turns the criteria in a body into those that the owner understands, ``beside`` is fetched while the owner
+    answers, ``after`` adds to what it answered.
+    """
 
     def __init__(
         self,
         contract: Contract,
         entrance: Entrance,
         owner: Upstream,
+        *,
+        before: Resolution | None,
         beside: Callable[[str, Actor], Any] | None,
         after: Addition | None,
     ) -> None:
         self._contract = contract
         self._entrance = entrance
         self._owner = owner
+        self._before = before
         self._beside = beside
         self._after = after
 
@@ -79,7 +93,8 @@ class _Window:
             **{name: quote(value, safe="") for name, value in path.items()}
         )
         if self._contract.sends_body:
-            return self._owner.post(route, json_body(), actor)
+            body = json_body()
+            return self._owner.post(route, self._before(body, actor) if self._before else body, actor)
         return self._owner.get(route, request.args.to_dict(flat=False), actor)
 
     def _response(self, found: Any) -> Response:
@@ -117,6 +132,26 @@ class Aggregate:
             found = {}
         for change in page["data"]:
             change["tracking_number"] = found.get(change["command_id"], {}).get("tracking_number")
+
+
+class CardNumbers:
+    """Has accounts find card numbers, as the caller: tracking gets to know none of them, and no account out of sight."""
+
+    def __init__(self, accounts: Upstream) -> None:
+        self._accounts = accounts
+
+    def resolve(self, criteria: dict[str, Any], actor: Actor) -> dict[str, Any]:
+        """Return the criteria with the accounts of the card numbers in place of these."""
+        numbers = criteria.get("card_numbers")
+        rest = {name: value for name, value in criteria.items() if name != "card_numbers"}
+        if numbers is None:
+            return rest
+        route = FindAccountsByCard.contract.route or ""
+        found = self._accounts.post(route, {"card_numbers": numbers}, actor)["data"]
+        ids = {row["account_id"] for row in found}
+        if criteria.get("account_ids") is not None:
+            ids &= set(criteria["account_ids"])
+        return {**rest, "account_ids": sorted(ids)}
 
 
 @cache

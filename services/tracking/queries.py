@@ -1,4 +1,4 @@
-"""Reads of requests. `_visible` is the only way to what a caller may see."""
+"""Reads of requests. `Scope`, in finding.py, is the only way to what a caller may see."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,89 +7,122 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from services.tracking.model import request, step
-from services.tracking.rules import read_tracking_number, spoken
-from shared.contracts.base import Page
+from services.tracking.finding import LEVELS, Condition, Scope, Search, find, named
+from services.tracking.model import request, request_key, step
+from services.tracking.rules import is_late, read_tracking_number, service_time_of, spoken
+from shared.contracts.base import Page, catalogue
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.tracking import (
+    Decision,
     FindRequests,
     GetRequest,
-    GetRequestOverview,
+    ListServiceTimes,
     RequestDetail,
-    RequestOverview,
     RequestRow,
-    StatusCount,
+    SearchRequests,
+    ServiceTime,
     TimelineStep,
 )
 from shared.contracts.types import Channel
+from shared.database import given_values, is_postgresql, values_parameter
 from shared.errors import NotFound, Rejected
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of
 
-_LEVELS = (request.c.master, request.c.intermediate, request.c.basic)
-
 
 def find_requests(query: FindRequests, reader: Reader) -> Page[RequestRow]:
     """Find requests by every given criterion, the newest first (TRK-02)."""
-    statement = _visible(reader).where(*_criteria(query, reader.now))
-    last = decode_cursor(query.cursor, str, str)
-    if last:
-        before = sa.tuple_(sa.literal(_instant(last[0]), request.c.received_at.type), sa.literal(last[1]))
-        statement = statement.where(sa.tuple_(request.c.received_at, request.c.command_id) < before)
-    newest_first = (request.c.received_at.desc(), request.c.command_id.desc())
-    found = reader.session.execute(statement.order_by(*newest_first).limit(query.limit + 1)).all()
+    return _page(query, None if query.account_id is None else {query.account_id}, reader)
+
+
+def search_requests(query: SearchRequests, reader: Reader) -> Page[RequestRow]:
+    """Find requests as `find_requests` does, and by the accounts that the gateway found by card numbers (TRK-02)."""
+    if query.card_numbers is not None:
+        raise Rejected(
+            "card_numbers_unknown", "Tracking knows no card numbers, only account ids.", "card_numbers"
+        )
+    accounts = None if query.account_ids is None else set(query.account_ids)
+    if query.account_id is not None:
+        accounts = {query.account_id} & accounts if accounts is not None else {query.account_id}
+    return _page(query, accounts, reader)
+
+
+def _page(
+    query: FindRequests | SearchRequests, account_ids: set[str] | None, reader: Reader
+) -> Page[RequestRow]:
+    about = named(query.name, query.product) if query.name or query.product else None
+    search = Search(
+        wanted=_wanted(query, reader),
+        status=query.status,
+        overdue=query.overdue,
+        about=about,
+        account_ids=account_ids,
+        work_of=query.work_of,
+        before=_place(query.cursor),
+        limit=query.limit + 1,
+    )
     return page_of(
-        found,
+        find(search, reader),
         query.limit,
         lambda row: _row(row, reader.now),
         lambda row: (row.received_at.isoformat(), row.command_id),
     )
 
 
-def _instant(text: str) -> datetime:
+def _place(cursor: str | None) -> tuple[datetime, str] | None:
+    last = decode_cursor(cursor, str, str)
+    if last is None:
+        return None
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        return datetime.fromisoformat(last[0]).astimezone(UTC), last[1]
     except ValueError:
         raise Rejected("bad_cursor", "This cursor is not one that a list gave out.", "cursor") from None
 
 
-def _criteria(query: FindRequests, now: datetime) -> list[sa.ColumnElement[bool]]:
-    wanted: list[sa.ColumnElement[bool]] = []
+def _wanted(query: FindRequests | SearchRequests, reader: Reader) -> list[Condition]:
+    wanted: list[Condition] = []
     if query.tracking_number:
-        wanted.append(request.c.tracking_number == _number(query.tracking_number, "tracking_number"))
-    for name in ("type", "status", "account_id"):
-        value = getattr(query, name)
-        if value is not None:
-            wanted.append(request.c[name] == str(value))
+        number = _number(query.tracking_number, "tracking_number")
+        wanted += _is_it(request_key.c.tracking_number == number, reader) or [sa.false()]
+    if query.type:
+        wanted.append(request.c.type == query.type)
+    if query.channel:
+        wanted.append(request.c.channel == query.channel.value)
     if query.control_account:
-        wanted.append(sa.or_(*(level == query.control_account for level in _LEVELS)))
+        wanted.append(sa.or_(*(request.c[level] == query.control_account for level in LEVELS)))
     if query.received_from:
         wanted.append(request.c.received_at >= query.received_from)
     if query.received_before:
         wanted.append(request.c.received_at < query.received_before)
-    if query.overdue is not None:
-        wanted.append(_overdue(now) if query.overdue else sa.not_(_overdue(now)))
     return wanted
+
+
+def _is_it(named_so: Condition, reader: Reader) -> list[Condition]:
+    """Return the conditions on a request of this name, its instant among them; none where there is no such request."""
+    key = reader.session.execute(sa.select(request_key).where(named_so)).first()
+    if key is None:
+        return []
+    return [request.c.received_at == key.received_at, request.c.command_id == key.command_id]
 
 
 def get_request(query: GetRequest, reader: Reader) -> RequestDetail:
     """Return one request with its timeline, by tracking number or command id (TRK-03)."""
     text = query.tracking_number
-    named = (
-        request.c.command_id == text if len(text) == 36 else request.c.tracking_number == _number(text, None)
-    )
-    row = reader.session.execute(_visible(reader).where(named)).first()
+    by_id = request_key.c.command_id == text
+    found = _is_it(by_id if len(text) == 36 else request_key.c.tracking_number == _number(text, None), reader)
+    statement = sa.select(request).where(Scope.of(reader).visible, *found)
+    row = reader.session.execute(statement).first() if found else None
     if row is None:
         raise NotFound("request", "tracking_number")
-    steps = reader.session.execute(
-        sa.select(step).where(step.c.command_id == row.command_id).order_by(step.c.at, step.c.message_id)
-    )
+    mine = sa.and_(step.c.received_at == row.received_at, step.c.command_id == row.command_id)
+    steps = reader.session.execute(sa.select(step).where(mine).order_by(step.c.at, step.c.message_id))
     return RequestDetail(
         **_common(row, reader.now),
         message=row.message,
         field=row.field,
         result=orjson.loads(row.result) if row.result else None,
         payload=orjson.loads(row.payload) if row.payload else {},
+        approver_function=row.approver_function,
         timeline=[_step(s) for s in steps],
     )
 
@@ -107,24 +140,18 @@ def _number(text: str, field: str | None) -> str:
     return number
 
 
-def get_overview(_: GetRequestOverview, reader: Reader) -> RequestOverview:
-    """Count the requests by status; the counts sum to the total (TRK-04)."""
-    seen = _visible(reader).subquery()
-    counted = reader.session.execute(sa.select(seen.c.status, sa.func.count()).group_by(seen.c.status))
-    counts: dict[str, int] = {row[0]: row[1] for row in counted}
-    late = reader.session.scalar(
-        sa.select(sa.func.count()).select_from(_visible(reader).where(_overdue(reader.now)).subquery())
-    )
-    return RequestOverview(
-        total=sum(counts.values()),
-        overdue=late or 0,
-        counts=[StatusCount(status=status, count=counts.get(status.value, 0)) for status in RequestStatus],
-    )
-
-
 def get_progress(command_ids: Sequence[str], reader: Reader) -> dict[str, dict[str, Any]]:
     """Return where these requests stand, for whoever watches them live; those out of sight are left out."""
-    found = reader.session.execute(_visible(reader).where(request.c.command_id.in_(command_ids)))
+    mine = sa.and_(
+        request.c.received_at == request_key.c.received_at, request.c.command_id == request_key.c.command_id
+    )
+    ids = given_values(postgresql_=is_postgresql(reader.session))
+    statement = (
+        sa.select(request)
+        .select_from(request_key.join(request, mine))
+        .where(request_key.c.command_id.in_(ids), Scope.of(reader).visible)
+    )
+    found = reader.session.execute(statement, values_parameter(command_ids))
     return {
         row.command_id: {
             "tracking_number": spoken(row.tracking_number),
@@ -138,26 +165,28 @@ def get_progress(command_ids: Sequence[str], reader: Reader) -> dict[str, dict[s
     }
 
 
-def _visible(reader: Reader) -> sa.Select[Any]:
-    """Select the requests that touch the caller's control accounts, and the caller's own."""
-    statement = sa.select(request)
-    if reader.control_accounts is None:
-        return statement
-    numbers = sorted(reader.control_accounts)
-    own = request.c.actor == reader.actor.user_id
-    return statement.where(sa.or_(own, *(level.in_(numbers) for level in _LEVELS)))
-
-
-def _overdue(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(request.c.finished_at.is_(None), request.c.due_at < now)
+def list_service_times(_: ListServiceTimes, reader: Reader) -> Page[ServiceTime]:
+    """Return how long each command may take before it is overdue (TRK-06)."""
+    contracts = sorted(catalogue.commands(), key=lambda contract: contract.name)
+    times = [
+        ServiceTime(
+            type=contract.name,
+            seconds=int(service_time_of(contract, reader.settings).total_seconds()),
+            default_seconds=int(contract.service_time.total_seconds()),
+        )
+        for contract in contracts
+        if contract.service_time
+    ]
+    return page_of(times, len(times), lambda time: time, lambda time: (time.type,), len(times))
 
 
 def _common(row: sa.Row[Any], now: datetime) -> dict[str, Any]:
+    status = RequestStatus(row.status)
     return {
         "tracking_number": spoken(row.tracking_number),
         "command_id": row.command_id,
         "type": row.type,
-        "status": RequestStatus(row.status),
+        "status": status,
         "code": row.code,
         "account_id": row.account_id,
         "control_account": row.basic or row.intermediate or row.master,
@@ -167,7 +196,7 @@ def _common(row: sa.Row[Any], now: datetime) -> dict[str, Any]:
         "received_at": row.received_at,
         "finished_at": row.finished_at,
         "due_at": row.due_at,
-        "overdue": row.finished_at is None and row.due_at < now,
+        "overdue": is_late(status, row.due_at, now),
     }
 
 
@@ -177,5 +206,6 @@ def _row(row: sa.Row[Any], now: datetime) -> RequestRow:
 
 def _step(row: sa.Row[Any]) -> TimelineStep:
     return TimelineStep(
-        at=row.at, status=RequestStatus(row.status), by=row.made_by, code=row.code, message=row.message
-    )
+        at=row.at, status=RequestStatus(row.status), by=row.made_by, on_behalf_of=row.on_behalf_of,
+        decision=Decision(row.decision) if row.decision else None, code=row.code, message=row.message,
+    )  # fmt: skip

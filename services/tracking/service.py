@@ -1,23 +1,42 @@
 """The declaration of the tracking service."""
 
+from datetime import timedelta
 from pathlib import Path
 
-from services.tracking import queries
+from services.tracking import handlers, jobs, queries
 from services.tracking.api import endpoints
+from services.tracking.counting import count_days
 from services.tracking.model import metadata
-from services.tracking.reactions import record
+from services.tracking.overview import get_overview
+from services.tracking.reactions import note_account
+from services.tracking.recording import record
+from shared.contracts import accounts as accounts_language
 from shared.contracts import tracking as language
-from shared.service import Service
+from shared.service import Job, Service
 
 service = Service(
     name="tracking",
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
+    handlers={
+        language.ApproveRequest: handlers.approve_request,
+        language.RefuseRequest: handlers.refuse_request,
+        language.WithdrawRequest: handlers.withdraw_request,
+    },
+    reactions={accounts_language.AccountOpened: note_account},
     queries={
         language.FindRequests: queries.find_requests,
+        language.SearchRequests: queries.search_requests,
         language.GetRequest: queries.get_request,
-        language.GetRequestOverview: queries.get_overview,
+        language.GetRequestOverview: get_overview,
+        language.ListServiceTimes: queries.list_service_times,
     },
+    jobs=(
+        Job(name="enter-lingering", every=timedelta(seconds=5), run=jobs.enter_lingering),
+        Job(name="count-days", every=timedelta(minutes=1), run=count_days),
+        Job(name="make-months", every=timedelta(hours=6), run=jobs.make_months_ahead),
+        Job(name="forget-months", every=timedelta(minutes=1), run=jobs.forget_months),
+    ),
     observe=record,
     endpoints=endpoints,
 )

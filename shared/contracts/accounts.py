@@ -188,6 +188,9 @@ class AccountOpened(Message):
     account_id: AccountId
     control_account: ControlAccountNumber
     product: Product
+    first_name: Name | None = None
+    last_name: Name | None = None
+    embossed_name: EmbossedName | None = None
 
 
 @event("accounts")

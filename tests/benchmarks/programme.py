@@ -23,6 +23,18 @@ ACCOUNTS = 100_000
 SETTINGS = {"CARDWORK_WEB_THREADS": "64"}
 """What differs from an installation out of the box, but for rate limits: a thread for each request that waits."""
 
+_POSTGRESQL = sa.create_engine("postgresql+psycopg://").dialect
+_PEERS_INDEXES = tuple(
+    f"create index on request({columns})"
+    for columns in (
+        "received_at, command_id",
+        "account_id, received_at",
+        "master, received_at",
+        "basic, received_at",
+    )
+)
+"""A peer finds its requests by fewer criteria than Cardwork, and pays for fewer indexes."""
+
 
 @dataclass(frozen=True)
 class Programme:
@@ -94,12 +106,27 @@ def prepared(servers: Servers) -> Iterator[Programme]:
         embedded.prepare(ACCOUNTS)
         peers = stack.enter_context(servers.postgres.new_database(production.database_name("accounts")))
         engine = sa.create_engine(peers.url)
-        request.metadata.create_all(engine, tables=[request, step])
+        with engine.begin() as connection:
+            for statement in (_plain(request), _plain(step), *_PEERS_INDEXES):
+                connection.execute(sa.text(statement))
         engine.dispose()
         for url in (production_url(production, "accounts"), peers.conninfo):
             with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
                 connection.execute("vacuum analyze")
         yield Programme(servers, folder, keys, production, embedded, peers)
+
+
+def _plain(table: sa.Table) -> str:
+    """Return a table as peers use it: no months, and a request's key is the command's id, a step's the message's too."""
+    columns = ", ".join(
+        f"{column.name} {column.type.compile(_POSTGRESQL)}{'' if column.nullable else ' not null'}"
+        for column in table.c
+        if column.name not in ("asked_at", "exceptional")
+        and (table is request or column.name != "received_at")
+    )
+    key = "command_id" if table is request else "command_id, message_id"
+    number = ", unique (tracking_number)" if table is request else ""
+    return f"create table {table.name} ({columns}, primary key ({key}){number})"
 
 
 def production_url(installation: DistributedInstallation, service: str) -> str:

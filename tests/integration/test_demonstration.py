@@ -26,6 +26,7 @@ from services.accounts.model import CardAccount
 from services.accounts.rules import card_expiry, embossed
 from services.identity.rules import ROLES, functions_of
 from services.identity.sign_in import Visit, sign_in
+from services.tracking.model import account as tracked_account
 from shared.actor import EVERYWHERE
 from shared.contracts.accounts import (
     AccountStatus,
@@ -218,7 +219,7 @@ def shape(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shape]:
         made: Shape = Embedded(Settings(data_directory=tmp_path))
     else:
         made = _distributed(request)
-    for service in ("accounts", "identity"):
+    for service in ("accounts", "identity", "tracking"):
         made.migrate(service)
     yield made
     made.close()
@@ -226,7 +227,7 @@ def shape(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shape]:
 
 def _distributed(request: pytest.FixtureRequest) -> Shape:
     server: Postgres = request.getfixturevalue("postgres")
-    databases = {name: server.new_database() for name in ("accounts", "identity")}
+    databases = {name: server.new_database() for name in ("accounts", "identity", "tracking")}
     for fresh in databases.values():
         request.addfinalizer(fresh.drop)
     settings = Settings(
@@ -255,6 +256,27 @@ def test_it_is_loaded_once_with_the_right_number_below_each_node(shape: Shape) -
             sa.select(CardAccount.control_account, sa.func.count()).group_by(CardAccount.control_account)
         )
         assert Counter({row[0]: row[1] for row in found}) == expected
+
+
+@both_shapes
+def test_tracking_knows_the_accounts_by_name_and_kind(shape: Shape) -> None:
+    """They tell no events; a programme that was loaded before tracking knew them is made up for."""
+    load_demonstration(shape, 50)
+    with shape.database("accounts").read() as session:
+        expected = {
+            (one.id, one.product, one.name_key, one.embossed_name, *one.structure.path.split("/"))
+            for one in session.scalars(sa.select(CardAccount))
+        }
+    assert _known_to_tracking(shape) == expected
+    with shape.database("tracking").write() as session:
+        session.execute(sa.delete(tracked_account))
+    assert not load_demonstration(shape, 50).changed
+    assert _known_to_tracking(shape) == expected
+
+
+def _known_to_tracking(shape: Shape) -> set[tuple[str, ...]]:
+    with shape.database("tracking").read() as session:
+        return {tuple(row) for row in session.execute(sa.select(tracked_account))}
 
 
 def test_users_can_sign_in_with_the_listed_passwords(shape: Shape) -> None:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from stdnum import luhn
 
 from services.accounts.issuer import TEST_RANGE, IssuerSimulator
-from services.accounts.rules import card_expiry, embossed, fold_name, may_lift, suspension_period
+from services.accounts.rules import card_expiry, embossed, may_lift, suspension_period
 from shared.contracts.accounts import HoldOrigin
 from shared.errors import Rejected
+from shared.folding import fold_name
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 YEAR = timedelta(days=365)

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from deploy.keys import make_keys
-from services.gateway import commands
+from services.gateway import commands, progress
 from services.gateway.app import gateway_app
 from services.gateway.calls import Answer, NoAnswer
 from services.gateway.upstream import Assertions, Upstream
@@ -37,8 +37,10 @@ SESSION = {
     "party": "client",
     "company": "Company",
     "expires_at": "2030-01-01T00:00:00+00:00",
-    "grants": [[["accounts.cancel", "accounts.view"], [MASTER]]],
+    "grants": [[["accounts.cancel", "accounts.view", "tracking.view"], [MASTER]]],
 }
+NUMBER = "BCDFG-HJKM0"
+COMMAND = "5b0a6c1e-9a1f-5c7e-8d53-3f1e0a6f2b90"
 
 
 class Broker:
@@ -93,6 +95,9 @@ class System:
     def __init__(self, **settings: Any) -> None:
         self.broker = Broker()
         self.services_away = False
+        self.session: dict[str, Any] | None = SESSION
+        self.visible = True
+        self.asked: list[tuple[str, Any]] = []
         assertions = Assertions(Signer(KEYS["assertion_private_key"]), utc_now)
         upstreams = {
             name: Upstream(name, self.service, assertions) for name in ("identity", "accounts", "tracking")
@@ -109,13 +114,28 @@ class System:
         )
         self.client: FlaskClient = app.test_client()
 
-    def service(self, _: str, path: str, __: Mapping[str, str], ___: bytes) -> Answer:
+    def service(self, _: str, path: str, __: Mapping[str, str], body: bytes) -> Answer:
         """Answer as the services behind the gateway would."""
         if self.services_away:
             raise NoAnswer("refused")
+        self.asked.append((path, orjson.loads(body) if body else None))
         match path:
             case "/sessions/check":
-                return Answer(200, {}, orjson.dumps({"sessions": [SESSION]}))
+                return Answer(200, {}, orjson.dumps({"sessions": [self.session]}))
+            case "/accounts/search":
+                cards = [{"account_id": OTHER}, {"account_id": ACCOUNT}, {"account_id": ACCOUNT}]
+                return Answer(200, {}, orjson.dumps({"data": cards}))
+            case "/tracking/search":
+                page = {"data": [], "has_more": False, "next_cursor": None, "total": None}
+                return Answer(200, {}, orjson.dumps(page))
+            case "/progress":
+                state = {"tracking_number": NUMBER, "status": "processing", "settled": False}
+                return Answer(200, {}, orjson.dumps({COMMAND: state}))
+            case _ if path == f"/tracking/{NUMBER}":
+                if self.visible:
+                    return Answer(200, {}, orjson.dumps({"command_id": COMMAND}))
+                problem = orjson.dumps({"title": "No.", "code": "not_found"})
+                return Answer(404, {"content-type": "application/problem+json"}, problem)
             case "/scopes":
                 found = {"account": {ACCOUNT: [MASTER], OTHER: ["900000000000009"]}}
                 return Answer(200, {}, orjson.dumps(found))
@@ -299,3 +319,67 @@ def test_every_answer_bears_security_headers_and_a_request_id() -> None:
             assert answer.headers["Cache-Control"] == "no-store"
             assert answer.headers["X-Request-Id"]
             assert ("Strict-Transport-Security" in answer.headers) is secure
+
+
+def test_card_numbers_become_accounts_before_tracking_is_asked(system: System) -> None:
+    """TRK-02: accounts finds them as the caller; no card number reaches tracking."""
+    answer = system.post(
+        "/api/v1/tracking/search", {"card_numbers": ["4000000000000002"], "status": "rejected", "limit": 5}
+    )
+
+    assert answer.status_code == 200
+    asked = dict(system.asked)
+    assert asked["/accounts/search"] == {"card_numbers": ["4000000000000002"]}
+    assert asked["/tracking/search"] == {"status": "rejected", "limit": 5, "account_ids": [ACCOUNT, OTHER]}
+
+
+def test_accounts_beside_card_numbers_narrow_them(system: System) -> None:
+    """What was asked for by both fits both."""
+    system.post("/api/v1/tracking/search", {"card_numbers": ["4000000000000002"], "account_ids": [ACCOUNT]})
+
+    assert dict(system.asked)["/tracking/search"] == {"account_ids": [ACCOUNT]}
+
+
+def test_a_search_without_card_numbers_asks_tracking_alone(system: System) -> None:
+    """The other criteria travel as they are."""
+    system.post("/api/v1/tracking/search", {"name": "Sm"})
+
+    assert dict(system.asked)["/tracking/search"] == {"name": "Sm"}
+    assert "/accounts/search" not in dict(system.asked)
+
+
+def _signed_out(system: System) -> None:
+    system.session = None
+
+
+def _demoted(system: System) -> None:
+    system.session = {**SESSION, "grants": [[["accounts.view"], [MASTER]]]}
+
+
+def _moved(system: System) -> None:
+    system.session = {**SESSION, "grants": [[["tracking.view"], ["900000000000009"]]]}
+    system.visible = False
+
+
+@pytest.mark.parametrize("happens", [_signed_out, _demoted, _moved])
+def test_a_stream_ends_with_the_right_to_it(
+    system: System, monkeypatch: pytest.MonkeyPatch, happens: Callable[[System], None]
+) -> None:
+    """The session is over, the function is taken away, or the request is out of sight now."""
+    monkeypatch.setattr(progress, "LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "ADMIT_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(progress, "BEAT_EVERY_SECONDS", 0)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    stream = system.client.get(f"/api/v1/tracking/{NUMBER}/events", headers=headers, buffered=False)
+    told = iter(stream.response)
+    assert b"processing" in next(told)
+    before = len(system.asked)
+    while sum(path == "/sessions/check" for path, _ in system.asked[before:]) < 2:
+        assert next(told), "whoever may watch goes on"
+
+    happens(system)
+    before = len(system.asked)
+
+    assert all(beat == b": still here\n\n" for beat in told), "it ends"
+    assert sum(path == "/sessions/check" for path, _ in system.asked[before:]) == 1, "when that is known"
+    stream.close()

@@ -225,7 +225,7 @@ def _check_end(tracking: TrackingByItself, history: History, command: Envelope, 
     assert (row.result is not None) == (getattr(said, "result", None) is not None)
     assert row.finished_at == (end.time if status.is_settled else None)
     # All that only the command knows, whenever it came.
-    assert (row.type, row.actor, row.received_at) == ("accounts.cancel-account", command.actor, command.time)
+    assert (row.type, row.actor, row.asked_at) == ("accounts.cancel-account", command.actor, command.time)
     assert row.due_at == command.time + (CancelAccount.contract.service_time or timedelta())
     assert (row.master, row.intermediate, row.basic) == _SCOPE
     assert row.account_id in row.payload

@@ -1,0 +1,274 @@
+"""Finds the newest requests that fit, within what a caller may see, over any number of requests.
+
+An index can give the newest of one control account, of one user or of one status in order, but not of several at once.
+So a search is made of ways: each selects, in the order of an index, no more rows than are asked for, and no two select
+the same row. `Scope` is the only way to what a caller may see.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from services.tracking.model import account, mark, request, request_key
+from services.tracking.rules import MAY_BE_OVERDUE
+from shared.contracts.outcomes import RequestStatus
+from shared.database import given_values, is_postgresql, values_parameter
+from shared.folding import fold_name
+from shared.messaging.transaction import Reader
+
+LEVELS = ("master", "intermediate", "basic")
+LINGERING = "enter-lingering"
+# No transaction takes so long; what one wrote may be seen this much later than the instants in it say.
+SLACK = timedelta(minutes=2)
+# So many accounts are found by name and then asked for their requests; of more, some made a request lately.
+MOST_NAMED = 2000
+
+_HIGHEST = "\U0010ffff"
+_UNLISTED = {"payload", "result", "fingerprint", "reply_to"}
+_LISTED = [column for column in request.c if column.name not in _UNLISTED]
+_PLACE = (request.c.received_at, request.c.command_id)
+_NEWEST_FIRST = tuple(column.desc() for column in _PLACE)
+
+Condition = sa.ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One index by which requests are found: a condition, and perhaps a level with the numbers that it may have."""
+
+    condition: Condition
+    level: str | None = None
+    numbers: Sequence[str] = ()
+
+    @property
+    def whole(self) -> Condition:
+        """All of the way as a condition."""
+        if self.level is None:
+            return self.condition
+        return sa.and_(request.c[self.level].in_(self.numbers), self.condition)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a caller may see: all, or what lies under some control accounts together with the caller's own requests."""
+
+    user_id: str
+    numbers: Sequence[str] | None
+
+    @classmethod
+    def of(cls, reader: Reader) -> "Scope":
+        """Return what the read's function lets the caller see."""
+        granted = reader.control_accounts
+        return cls(reader.actor.user_id, None if granted is None else sorted(granted))
+
+    @property
+    def visible(self) -> Condition:
+        """The condition that a request may be seen."""
+        return sa.true() if self.numbers is None else sa.or_(*(way.whole for way in self.ways()))
+
+    @property
+    def under_numbers(self) -> Condition:
+        """The condition that a request lies under the caller's control accounts."""
+        return sa.or_(*(request.c[level].in_(self.numbers or ()) for level in LEVELS))
+
+    def ways(self) -> list[Way]:
+        """Return the ways that together lead to everything that may be seen."""
+        if self.numbers is None:
+            return [Way(sa.true())]
+        found: list[Way] = []
+        elsewhere: list[Condition] = []
+        for level in LEVELS:
+            found.append(Way(sa.and_(sa.true(), *elsewhere), level, self.numbers))
+            elsewhere.append(request.c[level].in_(self.numbers).is_not(sa.true()))
+        return [*found, *(Way(sa.and_(way.condition, *elsewhere)) for way in work_of(self.user_id))]
+
+
+def work_of(user_id: str) -> list[Way]:
+    """Return the ways to what a user asked, and to what others asked for this user."""
+    by, for_ = request.c.actor == user_id, request.c.on_behalf_of == user_id
+    return [Way(by), Way(sa.and_(for_, request.c.actor != user_id))]
+
+
+# By status
+
+
+def is_overdue(now: datetime) -> Condition:
+    """Return the condition that a request is past its service time."""
+    may_be = request.c.status.in_([status.value for status in MAY_BE_OVERDUE])
+    return sa.and_(may_be, request.c.due_at < now)
+
+
+def ways_to_overdue(reader: Reader) -> list[Way]:
+    """Return the ways to what is past its service time; all of it waits, so it stands in the index of the exceptional."""
+    entered = [request.c.exceptional == status.value for status in MAY_BE_OVERDUE]
+    return [Way(sa.and_(one, is_overdue(reader.now))) for one in (*entered, _just_received(reader))]
+
+
+def ways_to_status(status: RequestStatus, reader: Reader) -> list[Way]:
+    """Return the ways to the requests at a status."""
+    if status is RequestStatus.COMPLETED:
+        return [Way(request.c.status == status.value)]
+    entered = Way(request.c.exceptional == status.value)
+    return [entered, Way(_just_received(reader))] if status is RequestStatus.RECEIVED else [entered]
+
+
+def _just_received(reader: Reader) -> Condition:
+    """Return the condition for what was received so lately that no job has entered it among the exceptional."""
+    entered_until = reader.session.scalar(sa.select(mark.c.until).where(mark.c.job == LINGERING))
+    at = sa.and_(request.c.status == RequestStatus.RECEIVED.value, request.c.exceptional.is_(None))
+    if entered_until is None:
+        return at
+    return sa.and_(at, request.c.received_at >= entered_until - SLACK)
+
+
+# By account
+
+
+def named(name: str | None, product: str | None) -> Condition:
+    """Return the condition on an account that its holder's name begins so, and that it is of this kind."""
+    wanted: list[Condition] = []
+    if name:
+        folded, capitals = fold_name(name), name.upper()
+        wanted.append(
+            sa.or_(
+                sa.and_(account.c.name_key >= folded, account.c.name_key < folded + _HIGHEST),
+                sa.and_(account.c.embossed_name >= capitals, account.c.embossed_name < capitals + _HIGHEST),
+            )
+        )
+    if product:
+        wanted.append(account.c.product == product)
+    return sa.and_(*wanted)
+
+
+def accounts_named(condition: Condition, scope: Scope, reader: Reader) -> list[str] | None:
+    """Return the accounts that a condition fits, as far as the caller may see them; None: they are too many."""
+    statement = sa.select(account.c.account_id).where(condition).limit(MOST_NAMED + 1)
+    if scope.numbers is not None:
+        statement = statement.where(sa.or_(*(account.c[level].in_(scope.numbers) for level in LEVELS)))
+    found = list(reader.session.scalars(statement))
+    return found if len(found) <= MOST_NAMED else None
+
+
+# Putting it together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What is looked for: ``wanted`` are conditions on a request, ``about`` is one on its account.
+
+    ``account_ids`` narrows to these accounts; None stands for all. ``before`` is the instant and the id of the last
+    request of the page before.
+    """
+
+    wanted: Sequence[Condition]
+    status: RequestStatus | None = None
+    overdue: bool | None = None
+    about: Condition | None = None
+    account_ids: Collection[str] | None = None
+    work_of: str | None = None
+    before: tuple[datetime, str] | None = None
+    limit: int
+
+
+def find(search: Search, reader: Reader) -> Sequence[sa.Row[Any]]:
+    """Return the newest requests that fit, at most ``limit`` of them, without what a list does not show."""
+    scope = Scope.of(reader)
+    conditions = _conditions(search, reader)
+    account_ids = search.account_ids
+    ways = []
+    if account_ids is None and search.about is not None:
+        account_ids = accounts_named(search.about, scope, reader)
+        # What callers asked is theirs to see, wherever the account lies by now.
+        ways = [way for way in scope.ways() if way.level is None and scope.numbers is not None]
+    if account_ids is None:
+        parts = [_along(way, conditions, search.limit, reader) for way in _ways(search, scope, reader)]
+        return reader.session.execute(_together(parts, search.limit)).all()
+    there = scope.under_numbers if ways else scope.visible
+    parts = [_of_accounts([*conditions, there], search, reader)]
+    parts += [_along(way, conditions, search.limit, reader) for way in ways]
+    return reader.session.execute(_together(parts, search.limit), values_parameter(account_ids)).all()
+
+
+def _conditions(search: Search, reader: Reader) -> list[Condition]:
+    """Return all that is wanted of a request, whichever way leads to it."""
+    conditions = [*search.wanted]
+    if search.status is not None:
+        conditions.append(request.c.status == search.status.value)
+    if search.overdue is not None:
+        overdue = is_overdue(reader.now)
+        conditions.append(overdue if search.overdue else sa.not_(overdue))
+    if search.work_of is not None:
+        conditions.append(sa.or_(*(way.condition for way in work_of(search.work_of))))
+    if search.about is not None:
+        of_it = sa.select(account.c.account_id).where(
+            account.c.account_id == request.c.account_id, search.about
+        )
+        conditions.append(of_it.exists())
+    if search.before is not None:
+        at, command_id = (
+            sa.literal(value, column.type) for value, column in zip(search.before, _PLACE, strict=True)
+        )
+        # The first says nothing new, but tells PostgreSQL which months to leave out.
+        conditions += [request.c.received_at <= at, sa.tuple_(*_PLACE) < sa.tuple_(at, command_id)]
+    return conditions
+
+
+def _ways(search: Search, scope: Scope, reader: Reader) -> list[Way]:
+    """Return the ways along which to look: those to what is rarest, and of all others only what may be seen."""
+    if search.overdue:
+        return _within(ways_to_overdue(reader), scope)
+    if search.status in MAY_BE_OVERDUE:
+        return _within(ways_to_status(search.status, reader), scope)
+    if search.work_of is not None:
+        return _within(work_of(search.work_of), scope)
+    if search.status is None:
+        return scope.ways()
+    (at_status,) = ways_to_status(search.status, reader)
+    return [Way(sa.and_(at_status.condition, way.condition), way.level, way.numbers) for way in scope.ways()]
+
+
+def _within(ways: Iterable[Way], scope: Scope) -> list[Way]:
+    return [Way(sa.and_(way.condition, scope.visible), way.level, way.numbers) for way in ways]
+
+
+def _along(way: Way, conditions: Sequence[Condition], limit: int, reader: Reader) -> sa.Select[Any]:
+    """Return the newest requests of one way."""
+    newest = sa.select(*_LISTED).where(way.condition, *conditions).order_by(*_NEWEST_FIRST).limit(limit)
+    if way.level is None:
+        return newest
+    level = request.c[way.level]
+    if len(way.numbers) == 1 or not is_postgresql(reader.session):
+        return newest.where(level.in_(way.numbers) if len(way.numbers) != 1 else level == way.numbers[0])
+    # Of several numbers together no index gives the newest, of each one by one it does.
+    numbers = (
+        sa.func.unnest(sa.cast(list(way.numbers), postgresql.ARRAY(sa.String)))
+        .table_valued("number")
+        .render_derived()
+    )
+    each = newest.where(level == numbers.c.number).correlate(numbers).lateral()
+    return sa.select(*each.c).select_from(numbers.join(each, sa.true()))
+
+
+def _of_accounts(conditions: Sequence[Condition], search: Search, reader: Reader) -> sa.Select[Any]:
+    """Return the newest requests of some accounts; their keys lie together, whatever the month."""
+    ids = given_values(postgresql_=is_postgresql(reader.session))
+    key = request_key.c
+    mine = sa.and_(request.c.received_at == key.received_at, request.c.command_id == key.command_id)
+    return (
+        sa.select(*_LISTED)
+        .select_from(request_key.join(request, mine))
+        .where(key.account_id.in_(ids), *conditions)
+        .order_by(key.received_at.desc(), key.command_id.desc())
+        .limit(search.limit)
+    )
+
+
+def _together(parts: Sequence[sa.Select[Any]], limit: int) -> sa.Select[Any]:
+    if len(parts) == 1:
+        return parts[0]
+    every = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
+    return sa.select(every).order_by(every.c.received_at.desc(), every.c.command_id.desc()).limit(limit)
