@@ -14,8 +14,9 @@ from flask import Blueprint, Response, request
 from services.gateway.entrance import Entrance
 from services.gateway.upstream import Upstream
 from shared.actor import Actor
-from shared.contracts.accounts import FindAccountsByCard, GetAccount, GetAccountHistory
+from shared.contracts.accounts import FindAccountsByCard, GetAccount
 from shared.contracts.base import Contract, catalogue
+from shared.contracts.history import FieldChange
 from shared.contracts.tracking import FindRequests, SearchRequests
 from shared.errors import Unavailable
 from shared.web.app import flask_rule, json_body, json_response, load_input
@@ -31,7 +32,7 @@ def read_routes(entrance: Entrance, upstreams: Mapping[str, Upstream]) -> Bluepr
     blueprint = Blueprint("reads", __name__)
     aggregate = Aggregate(upstreams["tracking"])
     beside: dict[Any, Callable[[str, Actor], Any]] = {GetAccount: aggregate.latest_requests}
-    after: dict[Any, Addition] = {GetAccountHistory: aggregate.add_tracking_numbers}
+    after: dict[Any, Addition] = {FieldChange: aggregate.add_tracking_numbers}  # every history
     before: dict[Any, Resolution] = {SearchRequests: CardNumbers(upstreams["accounts"]).resolve}
     for contract in catalogue.reads():
         window = _Window(
@@ -40,7 +41,7 @@ def read_routes(entrance: Entrance, upstreams: Mapping[str, Upstream]) -> Bluepr
             upstreams[contract.owner],
             before=before.get(contract.cls),
             beside=beside.get(contract.cls),
-            after=after.get(contract.cls),
+            after=after.get(contract.returns),
         )
         method = "POST" if contract.sends_body else "GET"
         blueprint.add_url_rule(
