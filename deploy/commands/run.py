@@ -41,3 +41,5 @@ def _welcome(settings: Settings, *, demo: bool) -> None:
         for user in demo_users():
             click.echo(f"  {user['user_id']:<28} {user['password']:<36} {user['role']}")
         click.echo("")
+    if settings.mail_url is None:
+        click.echo(f"Mails are printed here, and kept in {settings.data_directory / 'mail'}\n")

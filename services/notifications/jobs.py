@@ -107,6 +107,9 @@ def _try(mail: Mail, outlet: Outlet, settings: Settings) -> _Outcome:
         return _Outcome(state=State.FAILED, why=str(error))
     except Doubtful as error:
         return _Outcome(state=State.UNCERTAIN, why=str(error))
+    except Exception:  # nobody knows how far it came
+        log.exception("mail in doubt", mail_id=mail.id, template=mail.template)
+        return _Outcome(state=State.UNCERTAIN, why="a defect while it was handed over; the log says which")
     return _Outcome(state=State.SENT)
 
 

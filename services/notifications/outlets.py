@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from services.notifications.folder import FolderOutlet
 from services.notifications.post import Outlet, Refused, sender_address
 from services.notifications.smtp import MailServer, Security, SmtpOutlet
+from shared.sealing import Seal
 from shared.settings import BadSettings, Settings
 
 _PORTS = {"smtp": 587, "smtps": 465}
@@ -38,6 +39,10 @@ def check(settings: Settings) -> None:
     """Raise BadSettings where no mail could be opened or sent with these settings."""
     if not settings.sealing_key:
         raise BadSettings("CARDWORK_SEALING_KEY is not set; `cardwork provision` makes keys.")
+    try:
+        Seal(settings.sealing_key)
+    except ValueError:
+        raise BadSettings("CARDWORK_SEALING_KEY must be 32 bytes in URL-safe base 64.") from None
     try:
         sender_address(settings.mail_sender)
     except Refused:

@@ -68,6 +68,10 @@ class SmtpOutlet(Outlet):
             return self._open()
         except OSError as error:  # smtplib's own errors are OSErrors too
             raise Away(f"no way to the mail server: {_words(error)}") from error
+        except UnicodeError as error:
+            raise Away(
+                "SMTP takes neither host, user nor password with such letters as the setting has"
+            ) from error
 
     def _open(self) -> smtplib.SMTP:
         server, name = self._server, socket.gethostname()

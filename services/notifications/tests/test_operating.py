@@ -10,6 +10,7 @@ from deploy.keys import write_secret
 from services.notifications.tests.conftest import KEYS, Notifications
 from services.notifications.tests.events import invited, password_changed, recipient
 from shared.errors import Rejected
+from shared.testing.processes import cardwork as run_to_its_end
 
 
 @pytest.fixture
@@ -81,6 +82,20 @@ def test_a_mail_that_was_sent_is_not_sent_again(
     done = run(environment, "send-again", notifications.row.id)
     assert isinstance(done.exception, Rejected)
     assert notifications.row.state == "sent"
+
+
+def test_a_worker_that_is_not_told_where_mails_go_says_so_and_does_not_start() -> None:
+    environment = {
+        "CARDWORK_DATABASE_URL": "postgresql+psycopg://nobody.invalid/{service}",
+        "CARDWORK_BROKER_URL": "amqp://nobody.invalid/",
+        **{f"CARDWORK_{name.upper()}": value for name, value in KEYS.items()},
+    }
+    with pytest.raises(
+        AssertionError, match=r"cardwork: CARDWORK_MAIL_URL is not set; it says where mails go"
+    ):
+        run_to_its_end("work", "notifications", environment=environment)
+    with pytest.raises(AssertionError, match="notifications answers no questions; it has a worker alone"):
+        run_to_its_end("serve", "notifications", environment=environment)
 
 
 def test_a_mail_that_there_is_not_is_named(notifications: Notifications, environment: dict[str, str]) -> None:

@@ -116,6 +116,20 @@ def test_a_wrong_password_is_tried_again_later(
     assert notifications.row.state == "sent"
 
 
+def test_a_password_that_smtp_cannot_say_is_explained(
+    notifications: Notifications,
+    private: MailServer,
+    certificate: Certificate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
+    notifications.change(mail_url=private.url.replace("ss%20word", "%C3%A9"))
+    notifications.hear(invited())
+    notifications.work()
+    assert notifications.row.state == "waiting"
+    assert "with such letters" in str(notifications.row.error)
+
+
 def test_a_server_without_tls_gets_nothing_unless_the_setting_says_so(notifications: Notifications) -> None:
     notifications.change(mail_url=notifications.server.url.removesuffix("?tls=none"))
     notifications.hear(invited())
@@ -233,9 +247,10 @@ def test_a_sender_that_is_no_address_is_explained(sender: str) -> None:
         check(good(mail_sender=sender))
 
 
-def test_without_the_key_of_sealed_texts_it_does_not_start() -> None:
+@pytest.mark.parametrize("key", [None, "", "too-short", "ä" * 32])
+def test_without_the_key_of_sealed_texts_it_does_not_start(key: str | None) -> None:
     with pytest.raises(BadSettings, match="CARDWORK_SEALING_KEY"):
-        check(good(sealing_key=None))
+        check(good(sealing_key=key))
 
 
 def test_a_password_is_in_no_representation() -> None:

@@ -230,6 +230,26 @@ def test_a_worker_killed_while_it_sends_leaves_a_mail_for_an_operator(
     assert len(notifications.received) == handed_over
 
 
+def test_a_defect_of_the_outlet_leaves_doubt_about_one_mail_and_sends_the_next(
+    notifications: Notifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Defective(Outlet):
+        def send(self, message: EmailMessage) -> None:
+            sent.append(message)
+            if len(sent) == 1:
+                raise RuntimeError("never thought of")
+
+        def close(self) -> None: ...
+
+    sent: list[EmailMessage] = []
+    monkeypatch.setattr(jobs, "outlet_of", lambda _: Defective())
+    notifications.hear(password_changed(), password_changed())
+    notifications.work()
+    notifications.work(days=1)
+    assert [row.state for row in notifications.rows] == ["uncertain", "sent"]
+    assert len(sent) == 2
+
+
 def test_many_workers_send_each_mail_once(notifications: Notifications) -> None:
     many = 40
     notifications.hear(*(password_changed() for _ in range(many)))
