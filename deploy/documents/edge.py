@@ -56,7 +56,9 @@ class SessionOpened:
     token: str
     expires_at: Annotated[datetime, Note("moves on with every request")]
     user: SignedInUser
-    device: Annotated[str, Note("keep it and send it at the next sign-in: strangers' failures do not count then")]
+    device: Annotated[
+        str, Note("keep it and send it at the next sign-in: strangers' failures do not count then")
+    ]
 
 
 @view

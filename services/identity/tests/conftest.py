@@ -144,9 +144,7 @@ class Identity:
         given = {name: value for name, value in facts.items() if name not in ("user_id", "password", "party")}
         with self.store.write() as session:
             user = enrol_user(session, **given, party=Party(facts["party"]), now=self.now)
-            return issue_access_code(
-                session, user, phrase=phrase, now=self.now, settings=self.settings
-            )
+            return issue_access_code(session, user, phrase=phrase, now=self.now, settings=self.settings)
 
     def me(self, method: str, path: str, token: str, body: Any = None) -> TestResponse:
         """Ask as the gateway does for somebody signed in."""
