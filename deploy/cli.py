@@ -17,14 +17,14 @@ class Words(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return every word."""
-        return sorted(module.name for module in iter_modules(commands.__path__))
+        return sorted(module.name.replace("_", "-") for module in iter_modules(commands.__path__))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of a word."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = import_module(f"{commands.__name__}.{cmd_name}")
-        word: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        word: click.Command = getattr(import_module(f"{commands.__name__}.{name}"), name)
         return word
 
 

@@ -17,7 +17,7 @@ OPEN = (
     ("/password-reset", {"user_id": "nina"}),
     ("/password-reset/confirm", {"token": "x", "password": "y"}),
 )
-OWN = (
+OWN: tuple[tuple[str, str, Any], ...] = (
     ("GET", "/me/sessions", None),
     ("DELETE", "/me/sessions", None),
     ("DELETE", "/me/sessions/ses_1", None),

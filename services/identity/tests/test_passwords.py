@@ -57,13 +57,19 @@ def test_a_hash_made_at_another_price_is_outdated(
 
 
 def refusal(password: str, user_id: str = "m.laurent", *names: str) -> str | None:
+    """Return the code with which a password is refused, None where it is taken."""
     try:
         check_password(password, user_id=user_id, names=names or ("Marie Laurent", "Nordlicht Handel"))
     except Rejected as refused:
-        assert refused.field == "password"
-        assert refused.message
         return refused.code
     return None
+
+
+def test_a_refusal_names_the_field_and_says_what_to_do() -> None:
+    with pytest.raises(Rejected) as refusal:
+        check_password("short", user_id="anna", names=())
+    assert refusal.value.field == "password"
+    assert refusal.value.message.startswith("Choose at least 12 characters")
 
 
 @pytest.mark.parametrize(
