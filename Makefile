@@ -17,6 +17,9 @@ lint: .venv/test ## the checks that need no test run: ruff, mypy, import-linter
 bench: .venv/bench ## measure Cardwork and its peers on this machine and write docs/benchmarks.md
 	@.venv/bin/python -m tests.benchmarks
 
+bench-tracking: .venv/bench ## measure every search over ten million requests and write docs/benchmarks-tracking.md
+	@.venv/bin/python -m tests.benchmarks.tracking_search
+
 .venv: .venv/test ## the virtual environment that engineers work in
 
 .venv/run .venv/test .venv/bench:
@@ -32,4 +35,4 @@ clean: ## remove what make, running and checking left behind; var/, where the da
 	rm -rf .venv .venv-uv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	find services shared deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test lint bench .venv .venv/run .venv/test .venv/bench requirements audit clean
+.PHONY: help run test lint bench bench-tracking .venv .venv/run .venv/test .venv/bench requirements audit clean

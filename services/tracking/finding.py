@@ -170,6 +170,7 @@ class Search:
     about: Condition | None = None
     account_ids: Collection[str] | None = None
     work_of: str | None = None
+    control_account: str | None = None
     before: tuple[datetime, str] | None = None
     limit: int
 
@@ -203,6 +204,8 @@ def _conditions(search: Search, reader: Reader) -> list[Condition]:
         conditions.append(overdue if search.overdue else sa.not_(overdue))
     if search.work_of is not None:
         conditions.append(sa.or_(*(way.condition for way in work_of(search.work_of))))
+    if search.control_account is not None:
+        conditions.append(sa.or_(*(request.c[level] == search.control_account for level in LEVELS)))
     if search.about is not None:
         of_it = sa.select(account.c.account_id).where(
             account.c.account_id == request.c.account_id, search.about
@@ -225,10 +228,13 @@ def _ways(search: Search, scope: Scope, reader: Reader) -> list[Way]:
         return _within(ways_to_status(search.status, reader), scope)
     if search.work_of is not None:
         return _within(work_of(search.work_of), scope)
+    ways = scope.ways()
+    if search.control_account is not None:
+        ways = _within([Way(sa.true(), level, (search.control_account,)) for level in LEVELS], scope)
     if search.status is None:
-        return scope.ways()
+        return ways
     (at_status,) = ways_to_status(search.status, reader)
-    return [Way(sa.and_(at_status.condition, way.condition), way.level, way.numbers) for way in scope.ways()]
+    return [Way(sa.and_(at_status.condition, way.condition), way.level, way.numbers) for way in ways]
 
 
 def _within(ways: Iterable[Way], scope: Scope) -> list[Way]:

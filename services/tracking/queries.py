@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from services.tracking.finding import LEVELS, Condition, Scope, Search, find, named
+from services.tracking.finding import Condition, Scope, Search, find, named
 from services.tracking.model import request, request_key, step
 from services.tracking.rules import is_late, read_tracking_number, service_time_of, spoken
 from shared.contracts.base import Page, catalogue
@@ -58,6 +58,7 @@ def _page(
         about=about,
         account_ids=account_ids,
         work_of=query.work_of,
+        control_account=query.control_account,
         before=_place(query.cursor),
         limit=query.limit + 1,
     )
@@ -88,8 +89,6 @@ def _wanted(query: FindRequests | SearchRequests, reader: Reader) -> list[Condit
         wanted.append(request.c.type == query.type)
     if query.channel:
         wanted.append(request.c.channel == query.channel.value)
-    if query.control_account:
-        wanted.append(sa.or_(*(request.c[level] == query.control_account for level in LEVELS)))
     if query.received_from:
         wanted.append(request.c.received_at >= query.received_from)
     if query.received_before:

@@ -65,6 +65,7 @@ _TYPES = (
     "identity.enrol-user",
     "limits.change-limit",
 )
+_RARE_TYPE = "identity.revoke-delegation"
 _LAST_NAMES = 4000
 
 Question = Callable[[random.Random], Message]
@@ -184,14 +185,14 @@ _STATUS = (
 _REQUESTS = f"""
 insert into request (received_at, command_id, tracking_number, type, status, exceptional, rank, payload, fingerprint,
     approver_function, account_id, master, intermediate, basic, actor, on_behalf_of, channel, asked_at, due_at, finished_at)
-select heard, md5(number::text)::uuid::text, upper(substr(md5('number' || number), 1, 10)),
-    (array['{"', '".join(_TYPES)}'])[1 + floor(power(random(), 2) * {len(_TYPES)})::int], status,
+select heard, md5(number::text)::uuid::text, upper(substr(md5(number::text), 1, 3) || lpad(to_hex(number), 7, '0')),
+    case when number %% 500000 = 7 then '{_RARE_TYPE}' else (array['{"', '".join(_TYPES)}'])[1 + floor(power(random(), 2) * {len(_TYPES)})::int] end, status,
     case when status <> 'completed' then status end, 0,
     '{{"account_id": "' || account_id || '", "reason": "employment_ended", "comment": null}}', md5(number::text) || md5('f' || n),
     case when status = 'awaiting_approval' then 'accounts.approve' end, account_id, (1e14::bigint + company)::text,
     (2e14::bigint + intermediate)::text, (3e14::bigint + basic)::text, 'user' || company || '.' || floor(random() * {USERS}),
     case when random() < 0.1 then 'user' || company || '.' || floor(random() * {USERS}) end,
-    case when random() < 0.1 then 'api' else 'portal' end, heard, heard + interval '1 minute',
+    case when number %% 300000 = 11 then 'system' when random() < 0.1 then 'api' else 'portal' end, heard, heard + interval '1 minute',
     case when status not in ('scheduled', 'awaiting_approval') then heard + interval '1 second' end
 from (select n number, {_STATUS} status, heard, account from (
     select n, random() * 100 chance, floor(random() * %(accounts)s)::int account,
@@ -221,50 +222,70 @@ def run_jobs(database: Database, now: datetime) -> None:
 # Asking
 
 
-def searches(accounts: int, now: datetime, samples: Samples) -> dict[str, Question]:
-    """Return every search by its name; each makes another question of its kind each time."""
+@dataclass(frozen=True)
+class Draw:
+    """Draws what is asked for from what exists."""
 
-    def find(**criteria: Callable[[random.Random], Any] | Any) -> Question:
+    accounts: int
+    now: datetime
+    command_ids: list[str]
+
+    def day(self, chance: random.Random) -> datetime:
+        return self.now - timedelta(days=chance.uniform(1, 30 * (MONTHS - 1)))
+
+    def week(self, **criteria: Any) -> Question:
         def ask(chance: random.Random) -> Message:
-            return FindRequests(**{k: v(chance) if callable(v) else v for k, v in criteria.items()})
+            day = self.day(chance)
+            return FindRequests(received_from=day, received_before=day + timedelta(days=7), **criteria)
 
         return ask
 
-    def some_day(chance: random.Random) -> datetime:
-        return now - timedelta(days=chance.uniform(1, 30 * (MONTHS - 1)))
+    def account(self, chance: random.Random) -> str:
+        return f"acc_{chance.randrange(self.accounts):026x}"
 
-    def week(chance: random.Random) -> FindRequests:
-        day = some_day(chance)
-        return FindRequests(received_from=day, received_before=day + timedelta(days=7))
+    def deep(self, question: Question) -> Question:
+        """Return the same question about a page somewhere in between."""
 
-    def narrow_week(chance: random.Random) -> Message:
-        day = some_day(chance)
-        return FindRequests(
-            received_from=day, received_before=day + timedelta(days=7), type=_TYPES[2], channel=Channel.API
-        )
+        def ask(chance: random.Random) -> Message:
+            cursor = encode_cursor((self.day(chance).isoformat(), chance.choice(self.command_ids)))
+            query: Any = question(chance)
+            return cast(Message, replace(query, cursor=cursor))
 
-    def surname(chance: random.Random) -> str:
-        return (
-            f"{chance.randrange(_LAST_NAMES):04}".translate(str.maketrans("0123456789", "aeioubrstn")) + "er"
-        )
+        return ask
 
-    def account(chance: random.Random) -> str:
-        return f"acc_{chance.randrange(accounts):026x}"
 
+def find(**criteria: Callable[[random.Random], Any] | Any) -> Question:
+    """Return what asks by these criteria; one that is a function draws its value."""
+
+    def ask(chance: random.Random) -> Message:
+        return FindRequests(**{k: v(chance) if callable(v) else v for k, v in criteria.items()})
+
+    return ask
+
+
+def surname(chance: random.Random) -> str:
+    """Return a surname that some holders have."""
+    return f"{chance.randrange(_LAST_NAMES):04}".translate(str.maketrans("0123456789", "aeioubrstn")) + "er"
+
+
+def searches(draw: Draw) -> dict[str, Question]:
+    """Return every search by its name; each makes another question of its kind each time."""
     found: dict[str, Question] = {
         "no criterion": find(),
-        "tracking number": lambda chance: GetRequest(tracking_number=chance.choice(samples.command_ids)),
+        "tracking number": lambda chance: GetRequest(tracking_number=chance.choice(draw.command_ids)),
         "type": find(type=lambda chance: chance.choice(_TYPES)),
-        "week": week,
+        "week": draw.week(),
         "control account": find(
             control_account=lambda chance: chance.choice(numbers_of(chance.randrange(COMPANIES)))
         ),
-        "account": find(account_id=account),
+        "account": find(account_id=draw.account),
         "accounts of 100 cards": lambda chance: SearchRequests(
-            account_ids=[account(chance) for _ in range(100)]
+            account_ids=[draw.account(chance) for _ in range(100)]
         ),
         "product": find(product="corporate_platinum"),
         "channel": find(channel=Channel.API),
+        "channel, rare": find(channel=Channel.SYSTEM),
+        "type, rare": find(type=_RARE_TYPE),
         "work of a user": find(work_of=lambda chance: f"user{chance.randrange(COMPANIES)}.1"),
         "name, rare": find(name=lambda chance: f"{surname(chance)} {'aeiou'[chance.randrange(5)]}"),
         "surname": find(name=surname),
@@ -277,7 +298,7 @@ def searches(accounts: int, now: datetime, samples: Samples) -> dict[str, Questi
         "surname, product": find(name=surname, product="corporate_platinum"),
         "product, rejected": find(product="corporate_platinum", status=RequestStatus.REJECTED),
         "type, failed": find(type=_TYPES[-1], status=RequestStatus.FAILED),
-        "account, type": find(account_id=account, type=_TYPES[0]),
+        "account, type": find(account_id=draw.account, type=_TYPES[0]),
         "control account, rejected": find(
             control_account=lambda chance: numbers_of(chance.randrange(COMPANIES))[0],
             status=RequestStatus.REJECTED,
@@ -285,10 +306,10 @@ def searches(accounts: int, now: datetime, samples: Samples) -> dict[str, Questi
         "work of a user, rejected": find(
             work_of=lambda chance: f"user{chance.randrange(COMPANIES)}.1", status=RequestStatus.REJECTED
         ),
-        "type, channel, period": narrow_week,
+        "type, channel, period": draw.week(type=_TYPES[2], channel=Channel.API),
         "overview": lambda _: GetRequestOverview(),
         "overview of 90 days": lambda chance: GetRequestOverview(
-            received_from=now - timedelta(days=chance.uniform(80, 90))
+            received_from=draw.now - timedelta(days=chance.uniform(80, 90))
         ),
         "overview of a user's work": lambda chance: GetRequestOverview(
             work_of=f"user{chance.randrange(COMPANIES)}.1"
@@ -296,24 +317,8 @@ def searches(accounts: int, now: datetime, samples: Samples) -> dict[str, Questi
     }
     found |= {f"status {status}": find(status=status) for status in RequestStatus}
     for name in ("no criterion", "type", "product", "surname", "status rejected", "overdue"):
-        found[f"{name}, deep page"] = _deep(found[name], some_day, samples)
+        found[f"{name}, deep page"] = draw.deep(found[name])
     return found
-
-
-def _deep(question: Question, some_day: Callable[[random.Random], datetime], samples: Samples) -> Question:
-    def ask(chance: random.Random) -> Message:
-        cursor = encode_cursor((some_day(chance).isoformat(), chance.choice(samples.command_ids)))
-        query: Any = question(chance)
-        return cast(Message, replace(query, cursor=cursor))
-
-    return ask
-
-
-@dataclass(frozen=True)
-class Samples:
-    """What exists, to be asked for."""
-
-    command_ids: list[str]
 
 
 def viewers() -> dict[str, Callable[[random.Random], Actor]]:
@@ -440,9 +445,9 @@ def main() -> int:
                 .exec_driver_sql("select pg_size_pretty(pg_database_size(current_database()))")
                 .scalar()
             )
-        samples = Samples(ids)
+        draw = Draw(arguments.accounts, now, ids)
         for who, viewer in viewers().items():
-            for search, question in searches(arguments.accounts, now, samples).items():
+            for search, question in searches(draw).items():
                 if arguments.only in search and arguments.who in who:
                     one = measure(database, who, viewer, search, question, arguments.times, now)
                     print(

@@ -181,6 +181,7 @@ def test_a_body_where_there_was_none_breaks_only_where_it_must_be_sent() -> None
 def test_the_first_documents_are_written_and_then_left_alone(tmp_path: Path) -> None:
     assert sorted(file.name for file in write_documents(tmp_path, SERVICES)) == [
         "asyncapi.json",
+        "entitlements.md",
         "openapi.json",
     ]
     assert json.loads((tmp_path / "openapi.json").read_text()) == API

@@ -155,6 +155,7 @@ def _there(shape: Embedded, master: str) -> dict[str, Any]:
         accounts = session.scalars(below.order_by(CardAccount.id)).all()
     return {
         "account_id": accounts[0],
+        "account_ids": [accounts[0]],
         "control_account": master,
         "control_accounts": [master],
         "number": master,

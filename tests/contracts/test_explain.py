@@ -93,7 +93,7 @@ def test_a_default_is_told() -> None:
 
 
 def test_a_message_without_fields() -> None:
-    assert "Fields\n  none" in explain("tracking.get-request-overview", SERVICES)
+    assert "Fields\n  none" in explain("identity.list-roles", SERVICES)
 
 
 @each_contract

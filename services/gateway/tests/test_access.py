@@ -34,7 +34,7 @@ class Door(System):
     """A gateway before an identity that says yes to everything and notes what it was asked."""
 
     def __init__(self, **settings: Any) -> None:
-        self.asked: list[tuple[str, str, Actor, Any]] = []
+        self.heard: list[tuple[str, str, Actor, Any]] = []
         self.answer = Answer(200, {}, b'{"done": true}')
         super().__init__(**settings)
 
@@ -44,7 +44,7 @@ class Door(System):
             return Answer(200, {}, orjson.dumps({"sessions": [SESSION]}))
         assertion = headers["Authorization"].removeprefix("Bearer ")
         actor = Verifier(KEYS["assertion_public_key"], "identity").verify(assertion, utc_now())
-        self.asked.append((method, path, actor, orjson.loads(body) if body else None))
+        self.heard.append((method, path, actor, orjson.loads(body) if body else None))
         return self.answer
 
     def ask(self, method: str, path: str, body: Any, token: str | None = TOKEN) -> Any:
@@ -64,7 +64,7 @@ def test_whoever_is_not_signed_in_is_let_through_for_the_gateway(
     door: Door, path: str, body: dict[str, str]
 ) -> None:
     assert door.ask("POST", path, body, token=None).status_code < 300
-    ((method, asked, actor, sent),) = door.asked
+    ((method, asked, actor, sent),) = door.heard
     assert (method, asked, actor.user_id, sent) == ("POST", path, "gateway", body)
 
 
@@ -74,7 +74,7 @@ def test_whoever_is_signed_in_is_let_through_as_that_user(
 ) -> None:
     """With no function at all: somebody who may do nothing yet can still set up a second factor."""
     assert door.ask(method, path, body).status_code < 300
-    ((asked_method, asked, actor, sent),) = door.asked
+    ((asked_method, asked, actor, sent),) = door.heard
     assert (asked_method, asked, sent) == (method, path, body)
     assert (actor.user_id, actor.session_id) == ("pa", "ses_1")
 
@@ -82,12 +82,12 @@ def test_whoever_is_signed_in_is_let_through_as_that_user(
 @pytest.mark.parametrize(("method", "path", "body"), OWN)
 def test_without_a_session_nothing_is_asked(door: Door, method: str, path: str, body: Any) -> None:
     assert door.ask(method, path, body, token=None).status_code == 401
-    assert door.asked == []
+    assert door.heard == []
 
 
 def test_the_path_of_a_session_leads_nowhere_else(door: Door) -> None:
     door.ask("DELETE", "/me/sessions/..%3Fx", None)
-    ((_, path, _, _),) = door.asked
+    ((_, path, _, _),) = door.heard
     assert path == "/me/sessions/..%3Fx"
 
 
@@ -113,13 +113,13 @@ def test_what_is_not_well_formed_is_refused_by_field_and_not_passed_on(
             answer = door.ask("POST", path, wrong)
             assert (answer.status_code, answer.get_json()["code"]) == (422, "invalid_input")
             assert [fault["pointer"] for fault in answer.get_json()["errors"]] == pointers
-    assert door.asked == []
+    assert door.heard == []
 
 
 def test_where_nothing_is_to_be_sent_a_field_is_refused(door: Door) -> None:
     answer = door.ask("POST", "/me/second-factor", {"secret": "mine"})
     assert [fault["pointer"] for fault in answer.get_json()["errors"]] == ["/secret"]
-    assert door.asked == []
+    assert door.heard == []
 
 
 def test_a_refusal_of_identity_keeps_its_code_and_its_field(door: Door) -> None:
@@ -142,7 +142,7 @@ def test_identity_learns_from_where_and_by_what_somebody_signs_in(
     credentials = {"user_id": "pa", "password": "guess", "otp": "123456", "device": "d"}
     answer = door.client.post("/api/v1/sessions", json=credentials, headers={"User-Agent": agent})
     assert (answer.status_code, answer.get_json()["device"]) == (201, "d")
-    ((_, _, _, sent),) = door.asked
+    ((_, _, _, sent),) = door.heard
     assert sent == {**credentials, "address": "127.0.0.1", "agent": passed_on}
 
 

@@ -42,6 +42,19 @@ SESSION = {
 NUMBER = "BCDFG-HJKM0"
 COMMAND = "5b0a6c1e-9a1f-5c7e-8d53-3f1e0a6f2b90"
 
+ANSWERS: Mapping[str, Any] = {
+    "/accounts/search": {"data": [{"account_id": OTHER}, {"account_id": ACCOUNT}, {"account_id": ACCOUNT}]},
+    "/tracking/search": {"data": [], "has_more": False, "next_cursor": None, "total": None},
+    "/progress": {COMMAND: {"tracking_number": NUMBER, "status": "processing", "settled": False}},
+    f"/tracking/{NUMBER}": {"command_id": COMMAND},
+    "/scopes": {"account": {ACCOUNT: [MASTER], OTHER: ["900000000000009"]}},
+}
+
+
+def _problem(status: int, code: str) -> Answer:
+    body = orjson.dumps({"title": "No.", "code": code})
+    return Answer(status, {"content-type": "application/problem+json"}, body)
+
 
 class Broker:
     """A broker that does as it is told."""
@@ -119,30 +132,12 @@ class System:
         if self.services_away:
             raise NoAnswer("refused")
         self.asked.append((path, orjson.loads(body) if body else None))
-        match path:
-            case "/sessions/check":
-                return Answer(200, {}, orjson.dumps({"sessions": [self.session]}))
-            case "/accounts/search":
-                cards = [{"account_id": OTHER}, {"account_id": ACCOUNT}, {"account_id": ACCOUNT}]
-                return Answer(200, {}, orjson.dumps({"data": cards}))
-            case "/tracking/search":
-                page = {"data": [], "has_more": False, "next_cursor": None, "total": None}
-                return Answer(200, {}, orjson.dumps(page))
-            case "/progress":
-                state = {"tracking_number": NUMBER, "status": "processing", "settled": False}
-                return Answer(200, {}, orjson.dumps({COMMAND: state}))
-            case _ if path == f"/tracking/{NUMBER}":
-                if self.visible:
-                    return Answer(200, {}, orjson.dumps({"command_id": COMMAND}))
-                problem = orjson.dumps({"title": "No.", "code": "not_found"})
-                return Answer(404, {"content-type": "application/problem+json"}, problem)
-            case "/scopes":
-                found = {"account": {ACCOUNT: [MASTER], OTHER: ["900000000000009"]}}
-                return Answer(200, {}, orjson.dumps(found))
-            case "/sessions":
-                problem = orjson.dumps({"title": "No.", "code": "sign_in_failed"})
-                return Answer(401, {"content-type": "application/problem+json"}, problem)
-        raise AssertionError(f"nothing asks for {path}")
+        if path == f"/tracking/{NUMBER}" and not self.visible:
+            return _problem(404, "not_found")
+        if path == "/sessions":
+            return _problem(401, "sign_in_failed")
+        answers = {**ANSWERS, "/sessions/check": {"sessions": [self.session]}}
+        return Answer(200, {}, orjson.dumps(answers[path]))
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> Any:
         """Send a command as the signed-in user."""

@@ -179,6 +179,14 @@ def upgrade() -> None:
         )
         batch_op.create_index("request_of_master", ["master", "received_at", "command_id"], unique=False)
         batch_op.create_index(
+            "request_of_rare_channel",
+            ["channel", "received_at", "command_id"],
+            unique=False,
+            postgresql_where=sa.text("channel IN ('operator', 'system')"),
+            sqlite_where=sa.text("channel IN ('operator', 'system')"),
+        )
+        batch_op.create_index("request_of_type", ["type", "received_at", "command_id"], unique=False)
+        batch_op.create_index(
             "request_of_principal",
             ["on_behalf_of", "received_at", "command_id"],
             unique=False,

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 
 from deploy.keys import make_keys
 from services.tracking.model import request, step
+from services.tracking.overview import get_overview
 from services.tracking.rules import spoken
 from services.tracking.service import service
-from shared.actor import Verifier
+from shared.actor import EVERYWHERE, Actor, Party, Verifier
 from shared.clock import utc_now
 from shared.contracts.accounts import CancelAccount, CancelReason
 from shared.contracts.base import Message
@@ -26,9 +28,11 @@ from shared.contracts.outcomes import (
     CommandCompleted,
     CommandFailed,
     CommandRejected,
+    CommandWithdrawn,
     RequestStatus,
     status_of,
 )
+from shared.contracts.tracking import GetRequestOverview
 from shared.contracts.types import Channel
 from shared.database import Database as ServiceDatabase
 from shared.database import sqlite_url
@@ -36,6 +40,7 @@ from shared.ids import new_id
 from shared.messaging.bus import Delivery
 from shared.messaging.dispatch import Dispatcher
 from shared.messaging.envelope import Envelope, encode
+from shared.messaging.transaction import Reader
 from shared.migrations import upgrade
 from shared.observability import Metrics
 from shared.settings import Settings
@@ -43,6 +48,8 @@ from shared.testing.databases import Database
 
 _BEGUN = datetime(2025, 3, 1, 12, tzinfo=UTC)
 _ROUNDS = 100
+_VERIFIER = Verifier(make_keys()["assertion_public_key"], service.name)
+_ISSUER = Actor(user_id="operator", party=Party.ISSUER, grants={"tracking.view": frozenset({EVERYWHERE})})
 _SCOPE = ("100000000000000", "200000000000000", "300000000000000")
 
 # The ways that a command may go, by the outcomes that its owner sends, in their order.
@@ -57,6 +64,12 @@ _WAYS = (
     ("scheduled", "processing", "completed"),
     ("awaiting_approval", "scheduled", "rejected"),
     ("scheduled", "failed", "completed"),
+    ("scheduled", "withdrawn"),
+    ("awaiting_approval", "withdrawn"),
+    ("awaiting_approval", "rejected"),
+    ("awaiting_approval", "processing", "completed"),
+    ("awaiting_approval",),
+    ("processing",),
 )
 
 
@@ -99,8 +112,11 @@ def _outcome(status: str, command: Envelope, place: int) -> Envelope:
             message = CommandRejected(**about, code="account_cancelled", message="It is.", field="account_id")
         case "failed":
             message = CommandFailed(**about, code="internal_error", message="A fault.")
+        case "withdrawn":
+            message = CommandWithdrawn(**about)
         case _:
-            message = CommandAccepted(**about, status=RequestStatus(status))
+            approver = "accounts.approve" if status == "awaiting_approval" else None
+            message = CommandAccepted(**about, status=RequestStatus(status), approver_function=approver)
     when = command.time + timedelta(seconds=place)
     return replace(command.causes(message, source="accounts", time=when), subject=None)
 
@@ -138,10 +154,14 @@ def histories(draw: st.DrawFn) -> History:
 
 @dataclass(frozen=True)
 class Arrival:
-    """How the messages of a few histories come: in batches, in any order, each at least once."""
+    """How the messages of a few histories come: in batches, in any order, each at least once.
+
+    ``jobs`` says after which batches the clock starts the service's jobs. A message that was lost comes later.
+    """
 
     histories: Sequence[History]
     batches: Sequence[Sequence[Envelope]]
+    jobs: frozenset[int]
 
 
 @st.composite
@@ -152,7 +172,9 @@ def arrivals(draw: st.DrawFn) -> Arrival:
     line = draw(st.permutations(messages + again))
     cuts = sorted(draw(st.sets(st.integers(1, len(line)), max_size=len(line))))
     batches = [line[start:end] for start, end in zip([0, *cuts], [*cuts, len(line)], strict=True)]
-    return Arrival(told, [batch for batch in batches if batch])
+    batches = [batch for batch in batches if batch]
+    jobs = draw(st.frozensets(st.integers(0, len(batches) - 1), max_size=2))
+    return Arrival(told, batches, jobs)
 
 
 class TrackingByItself:
@@ -162,14 +184,29 @@ class TrackingByItself:
         upgrade(service, url)
         self.said: list[tuple[str, str]] = []
         self.database = ServiceDatabase(url)
-        self._dispatcher = Dispatcher(
+        self._dispatcher = self._new_dispatcher()
+
+    def _new_dispatcher(self) -> Dispatcher:
+        return Dispatcher(
             service,
             self.database,
             settings=Settings(),
-            verifier=Verifier(make_keys()["assertion_public_key"], service.name),
+            verifier=_VERIFIER,
             clock=utc_now,
             metrics=Metrics(),
         )
+
+    def run_jobs(self) -> None:
+        """Do what the clock has made due since the service began, as for one that begins only now everything is."""
+        self._new_dispatcher().run_jobs()
+
+    def counts(self) -> Counter[RequestStatus]:
+        """Return the overview's counts, which sum to the total."""
+        with self.database.read() as session:
+            reader = Reader(session, _ISSUER, "tracking.view", utc_now(), Settings())
+            overview = get_overview(GetRequestOverview(), reader)
+        assert overview.total == sum(each.count for each in overview.counts)
+        return Counter({each.status: each.count for each in overview.counts if each.count})
 
     def hear(self, batch: Sequence[Envelope]) -> dict[str, str]:
         """Handle a batch and return the tracking numbers with which its commands were answered."""
@@ -204,13 +241,18 @@ class TrackingByItself:
 
 def _check(tracking: TrackingByItself, arrival: Arrival) -> None:
     numbers: dict[str, str] = {}
-    for batch in arrival.batches:
+    counted = tracking.counts()
+    for place, batch in enumerate(arrival.batches):
         for command_id, number in tracking.hear(batch).items():
             assert numbers.setdefault(command_id, number) == number, "a request got two tracking numbers"
+        if place in arrival.jobs:
+            tracking.run_jobs()
     came = [envelope for batch in arrival.batches for envelope in batch]
     for history in arrival.histories:
         command = next(envelope for envelope in came if envelope in history.commands)
         _check_end(tracking, history, command, numbers[history.id])
+    ends = Counter(_status(history.end) for history in arrival.histories)
+    assert tracking.counts() == counted + ends
 
 
 def _check_end(tracking: TrackingByItself, history: History, command: Envelope, number: str) -> None:
@@ -222,6 +264,11 @@ def _check_end(tracking: TrackingByItself, history: History, command: Envelope, 
     assert (row.status, row.rank) == (status, status.rank)
     assert (row.code, row.message) == (getattr(said, "code", None), getattr(said, "message", None))
     assert row.field == getattr(said, "field", None)
+    awaited = any(_status(each) is RequestStatus.AWAITING_APPROVAL for each in history.outcomes)
+    assert row.approver_function == ("accounts.approve" if awaited else None)
+    assert row.exceptional == (None if status is RequestStatus.COMPLETED else status), (
+        "old as it is, it lingers"
+    )
     assert (row.result is not None) == (getattr(said, "result", None) is not None)
     assert row.finished_at == (end.time if status.is_settled else None)
     # All that only the command knows, whenever it came.
