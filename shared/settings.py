@@ -77,7 +77,7 @@ class Settings:
     approval_days: int = 7
     longest_suspension_days: int = 365
 
-    service_times: str = ""
+    service_times: str | None = None
     tracking_months: int = 84
 
     portal_url: str = "http://127.0.0.1:8000"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import orm
 from click.testing import CliRunner
 from stdnum import luhn
 
@@ -265,7 +266,7 @@ def test_tracking_knows_the_accounts_by_name_and_kind(shape: Shape) -> None:
     with shape.database("accounts").read() as session:
         expected = {
             (one.id, one.product, one.name_key, one.embossed_name, *one.structure.path.split("/"))
-            for one in session.scalars(sa.select(CardAccount))
+            for one in session.scalars(sa.select(CardAccount).options(orm.joinedload(CardAccount.structure)))
         }
     assert _known_to_tracking(shape) == expected
     with shape.database("tracking").write() as session:
