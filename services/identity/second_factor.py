@@ -38,13 +38,18 @@ def second_factor_of(session: orm.Session, user: str) -> SecondFactor | None:
 
 def use_up(session: orm.Session, factor: SecondFactor, otp: str, now: datetime, seal: Seal) -> bool:
     """Return whether this is a one-time password of the factor or a recovery code; it is not from now on."""
-    typed = otp.replace(" ", "")
-    if len(typed) == _DIGITS and typed.isdecimal():
-        return _use_up_step(session, factor, typed, now, seal)
+    if digits := _digits(otp):
+        return _use_up_step(session, factor, digits, now, seal)
     used = sa.delete(RecoveryCode).where(
         RecoveryCode.user == factor.user, RecoveryCode.code_hash == hash_code(otp)
     )
     return bool(session.execute(used.returning(RecoveryCode.code_hash)).all())
+
+
+def _digits(otp: str) -> str | None:
+    """Return a one-time password as an authenticator shows it, in groups or not; None for anything else."""
+    typed = otp.replace(" ", "")
+    return typed if len(typed) == _DIGITS and typed.isascii() and typed.isdecimal() else None
 
 
 def _use_up_step(session: orm.Session, factor: SecondFactor, otp: str, now: datetime, seal: Seal) -> bool:
@@ -95,8 +100,8 @@ def confirm(session: orm.Session, user: User, otp: str, now: datetime, seal: Sea
     factor = session.get(SecondFactor, user.id, with_for_update=True)
     if factor is None or factor.confirmed_at:
         raise Rejected("second_factor_not_offered", "Ask for a new secret first, then confirm it.")
-    typed = otp.replace(" ", "")
-    if len(typed) != _DIGITS or not typed.isdecimal() or not _use_up_step(session, factor, typed, now, seal):
+    digits = _digits(otp)
+    if digits is None or not _use_up_step(session, factor, digits, now, seal):
         raise wrong_otp()
     factor.confirmed_at = now
     codes = new_recovery_codes(session, user)
@@ -135,14 +140,14 @@ def with_proof(
 ) -> T:
     """Do something for whoever is signed in, against a one-time password or a recovery code, and return its result.
 
-    A wrong one counts as a failed sign-in. Raises TooManyAttempts or Rejected.
+    A wrong one counts as a failed sign-in. Raises SessionOver, TooManyAttempts or Rejected.
     """
     key = attempts_key(actor.user_id)
     with database.write() as session:
         too_soon = begin_attempt(session, key, now)
         user = signed_in_user(session, actor)
-        factor = second_factor_of(session, user.id) if user else None
-        if user is None or factor is None:
+        factor = second_factor_of(session, user.id)
+        if factor is None:
             raise Rejected("no_second_factor", "You have no second factor.")
     if too_soon:
         raise too_soon
