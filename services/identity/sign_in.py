@@ -15,10 +15,10 @@ from sqlalchemy import orm
 from services.identity.devices import known_device, remember_device
 from services.identity.lock_out import attempts_key, begin_attempt, forgive, take_back
 from services.identity.model import Device, User
+from services.identity.one_time_passwords import second_factor_of, use_up
 from services.identity.passwords import hash_password, is_outdated, is_password
 from services.identity.queries import SignedIn, find_sessions
 from services.identity.refusals import SecondFactorNeeded, SecondFactorWrong, SignInFailed
-from services.identity.second_factor import second_factor_of, use_up
 from services.identity.sessions import start_session
 from services.identity.tokens import hash_token
 from shared.contracts.access import SignIn
