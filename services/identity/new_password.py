@@ -44,7 +44,7 @@ def keep_new_password(
 def change_password(database: Database, actor: Actor, given: PasswordChange, now: datetime) -> None:
     """Replace the password of whoever is signed in; every other session ends.
 
-    A wrong current password counts as a failed sign-in. Raises TooManyAttempts, or Rejected naming the field.
+    A wrong current password counts as a failed sign-in. Raises SessionOver, TooManyAttempts, or Rejected naming the field.
     """
     key = attempts_key(actor.user_id)
     with database.write() as session:
@@ -52,7 +52,7 @@ def change_password(database: Database, actor: Actor, given: PasswordChange, now
         user = signed_in_user(session, actor)
     if too_soon:
         raise too_soon
-    if not is_password(user.password_hash if user else None, given.current_password) or user is None:
+    if not is_password(user.password_hash, given.current_password):
         raise Rejected("wrong_password", "This is not your password.", "current_password")
     with database.write() as session:
         forgive(session, key)
@@ -60,6 +60,7 @@ def change_password(database: Database, actor: Actor, given: PasswordChange, now
         check_choice(session, user, given.password)
     password_hash = hash_password(given.password)
     with database.write() as session:
+        user = signed_in_user(session, actor)  # no more, if the owner has reset the password meanwhile
         keep_new_password(
             session, user, password_hash, now, act="identity.password-change", but=actor.session_id
         )

@@ -39,6 +39,15 @@ class SecondFactorWrong(NotAdmitted):
         )
 
 
+class SessionOver(NotAdmitted):
+    """The session was ended while the assertion of it was still good."""
+
+    title = "You are not signed in."
+
+    def __init__(self) -> None:
+        super().__init__("session_over", "This session is over. Sign in again.")
+
+
 class EnrolmentFailed(NotAdmitted):
     """Access code and secret phrase do not belong together, or are no longer good."""
 

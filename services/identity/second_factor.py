@@ -1,8 +1,7 @@
-"""The second factor: one-time passwords by time (RFC 6238), and recovery codes that stand in for them, each once."""
+"""A user's second factor: set up in two steps, proved where something about it changes, renewed and removed."""
 
 from collections.abc import Callable
 from datetime import datetime
-from hmac import compare_digest
 from typing import TypeVar
 
 import pyotp
@@ -13,6 +12,7 @@ from services.identity import rules
 from services.identity.acts import record_act
 from services.identity.lock_out import attempts_key, begin_attempt, forgive
 from services.identity.model import Company, RecoveryCode, SecondFactor, User
+from services.identity.one_time_passwords import second_factor_of, use_up, use_up_one_time_password
 from services.identity.sessions import signed_in_user
 from services.identity.tokens import hash_code, new_code
 from shared.actor import Actor
@@ -25,40 +25,6 @@ from shared.sealing import Seal
 T = TypeVar("T")
 
 _ISSUER = "Cardwork"
-_STEP_SECONDS = 30
-_DIGITS = 6
-_DRIFT = (-1, 0, 1)  # how many steps the clock of an authenticator may be wrong
-
-
-def second_factor_of(session: orm.Session, user: str) -> SecondFactor | None:
-    """Return a user's second factor if it is in use."""
-    factor = session.get(SecondFactor, user)
-    return factor if factor and factor.confirmed_at else None
-
-
-def use_up(session: orm.Session, factor: SecondFactor, otp: str, now: datetime, seal: Seal) -> bool:
-    """Return whether this is a one-time password of the factor or a recovery code; it is not from now on."""
-    typed = otp.replace(" ", "")
-    if len(typed) == _DIGITS and typed.isdecimal():
-        return _use_up_step(session, factor, typed, now, seal)
-    used = sa.delete(RecoveryCode).where(
-        RecoveryCode.user == factor.user, RecoveryCode.code_hash == hash_code(otp)
-    )
-    return bool(session.execute(used.returning(RecoveryCode.code_hash)).all())
-
-
-def _use_up_step(session: orm.Session, factor: SecondFactor, otp: str, now: datetime, seal: Seal) -> bool:
-    generator = pyotp.TOTP(seal.open(factor.secret))
-    current = int(now.timestamp()) // _STEP_SECONDS
-    steps = [current + drift for drift in _DRIFT]
-    # All are compared, so that the time tells nothing; the latest that fits is the one that was used.
-    fitting = [step for step in steps if compare_digest(generator.generate_otp(step), otp)]
-    if not fitting:
-        return False
-    step = fitting[-1]
-    using = sa.update(SecondFactor).where(SecondFactor.user == factor.user, SecondFactor.last_step < step)
-    # Of two at the same time only one still finds the step unused.
-    return bool(session.execute(using.values(last_step=step).returning(SecondFactor.user)).all())
 
 
 def state_of(session: orm.Session, user: User) -> SecondFactorState:
@@ -95,8 +61,7 @@ def confirm(session: orm.Session, user: User, otp: str, now: datetime, seal: Sea
     factor = session.get(SecondFactor, user.id, with_for_update=True)
     if factor is None or factor.confirmed_at:
         raise Rejected("second_factor_not_offered", "Ask for a new secret first, then confirm it.")
-    typed = otp.replace(" ", "")
-    if len(typed) != _DIGITS or not typed.isdecimal() or not _use_up_step(session, factor, typed, now, seal):
+    if not use_up_one_time_password(session, factor, otp, now, seal):
         raise wrong_otp()
     factor.confirmed_at = now
     codes = new_recovery_codes(session, user)
@@ -135,14 +100,14 @@ def with_proof(
 ) -> T:
     """Do something for whoever is signed in, against a one-time password or a recovery code, and return its result.
 
-    A wrong one counts as a failed sign-in. Raises TooManyAttempts or Rejected.
+    A wrong one counts as a failed sign-in. Raises SessionOver, TooManyAttempts or Rejected.
     """
     key = attempts_key(actor.user_id)
     with database.write() as session:
         too_soon = begin_attempt(session, key, now)
         user = signed_in_user(session, actor)
-        factor = second_factor_of(session, user.id) if user else None
-        if user is None or factor is None:
+        factor = second_factor_of(session, user.id)
+        if factor is None:
             raise Rejected("no_second_factor", "You have no second factor.")
     if too_soon:
         raise too_soon

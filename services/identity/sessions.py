@@ -9,6 +9,7 @@ from sqlalchemy import orm
 
 from services.identity import rules
 from services.identity.model import Session, User
+from services.identity.refusals import SessionOver
 from services.identity.signed_in import SignedIn, find_sessions
 from services.identity.tokens import hash_token, new_token
 from shared.actor import Actor
@@ -122,9 +123,11 @@ def own_sessions(
     ]
 
 
-def signed_in_user(session: orm.Session, actor: Actor) -> User | None:
-    """Return the user whose session this is, unless it was ended meanwhile: an assertion outlives it for a moment."""
+def signed_in_user(session: orm.Session, actor: Actor) -> User:
+    """Return the user whose session this is; raises SessionOver, as an assertion outlives its session for a moment."""
     good = Session.session_id == actor.session_id, Session.revoked_at.is_(None)
-    return session.scalar(
-        sa.select(User).join(Session, Session.user == User.id).where(*good, User.status == UserStatus.ACTIVE)
-    )
+    asking = sa.select(User).join(Session, Session.user == User.id)
+    user = session.scalar(asking.where(*good, User.status == UserStatus.ACTIVE))
+    if user is None:
+        raise SessionOver
+    return user

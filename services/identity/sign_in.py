@@ -17,9 +17,9 @@ from services.identity.delegations import end_on_return
 from services.identity.devices import known_device, remember_device
 from services.identity.lock_out import attempts_key, begin_attempt, forgive, take_back
 from services.identity.model import Device, User
+from services.identity.one_time_passwords import second_factor_of, use_up
 from services.identity.passwords import hash_password, is_outdated, is_password
 from services.identity.refusals import SecondFactorNeeded, SecondFactorWrong, SignInFailed
-from services.identity.second_factor import second_factor_of, use_up
 from services.identity.sessions import start_session
 from services.identity.signed_in import SignedIn, find_sessions
 from services.identity.tokens import hash_token

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import orm
 from click.testing import CliRunner
+from sqlalchemy import orm
 from stdnum import luhn
 
 from deploy.cli import cardwork

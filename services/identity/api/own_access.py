@@ -23,7 +23,6 @@ from shared.contracts.schema import strict
 from shared.sealing import seal_of
 from shared.service import Running
 from shared.web.app import json_body, json_response
-from shared.web.problems import Problem
 
 T = TypeVar("T")
 
@@ -45,20 +44,20 @@ def _add_sessions(endpoints: Blueprint, running: Running) -> None:
     @endpoints.get("/me/sessions")
     def list_sessions() -> Response:
         with database.read() as session:
-            user = _whoever_asks(session)
+            user = signed_in_user(session, g.actor)
             found = own_sessions(session, user.id, g.actor.session_id, now=clock(), lifetime=lifetime)
         return json_response(OwnSessions(data=found))
 
     @endpoints.delete("/me/sessions/<session_id>")
     def end_one(session_id: str) -> Response:
         with database.write() as session:
-            revoke_own_session(session, _whoever_asks(session).id, session_id, clock())
+            revoke_own_session(session, signed_in_user(session, g.actor).id, session_id, clock())
         return Response(status=204)
 
     @endpoints.delete("/me/sessions")
     def end_others() -> Response:
         with database.write() as session:
-            revoke_sessions_of(session, _whoever_asks(session).id, clock(), but=g.actor.session_id)
+            revoke_sessions_of(session, signed_in_user(session, g.actor).id, clock(), but=g.actor.session_id)
         return Response(status=204)
 
 
@@ -76,7 +75,7 @@ def _add_second_factor(endpoints: Blueprint, running: Running) -> None:
     @contextmanager
     def changing() -> Iterator[tuple[orm.Session, User]]:
         with database.write() as session:
-            yield session, _whoever_asks(session)
+            yield session, signed_in_user(session, g.actor)
 
     def proven(change: Callable[[orm.Session, User], T]) -> T:
         """Do what takes a one-time password as a proof."""
@@ -86,7 +85,7 @@ def _add_second_factor(endpoints: Blueprint, running: Running) -> None:
     @endpoints.get("/me/second-factor")
     def state() -> Response:
         with database.read() as session:
-            return json_response(second_factor.state_of(session, _whoever_asks(session)))
+            return json_response(second_factor.state_of(session, signed_in_user(session, g.actor)))
 
     @endpoints.post("/me/second-factor")
     def offer() -> Response:
@@ -107,13 +106,6 @@ def _add_second_factor(endpoints: Blueprint, running: Running) -> None:
     @endpoints.post("/me/second-factor/remove")
     def remove() -> Response:
         with database.read() as session:
-            second_factor.check_may_give_up(session, _whoever_asks(session))
+            second_factor.check_may_give_up(session, signed_in_user(session, g.actor))
         proven(lambda session, user: second_factor.give_up(session, user, clock()))
         return Response(status=204)
-
-
-def _whoever_asks(session: orm.Session) -> User:
-    user = signed_in_user(session, g.actor)
-    if user is None:
-        raise Problem(status=401, code="session_over", title="This session is over. Sign in again.")
-    return user

@@ -156,9 +156,9 @@ class Identity:
         party = Party(session["party"])
         return Actor(user_id=session["user_id"], party=party, session_id=session["session_id"])
 
-    def run_jobs(self) -> None:
-        """Do everything that the clock starts, as a worker does that has just come up."""
-        worker = Dispatcher(
+    def worker(self) -> Dispatcher:
+        """Return a worker that has just come up."""
+        return Dispatcher(
             service,
             self.store,
             settings=self.settings,
@@ -166,7 +166,10 @@ class Identity:
             clock=lambda: self.now,
             metrics=Metrics(),
         )
-        worker.run_jobs()
+
+    def run_jobs(self) -> None:
+        """Do everything that the clock starts."""
+        self.worker().run_jobs()
 
     def events(self, kind: type[E]) -> list[E]:
         """Return what was published of one kind, the oldest first."""
