@@ -16,6 +16,7 @@ from shared.contracts.identity import DelegationEnded, DelegationStatus, UserSta
 from shared.messaging.transaction import Transaction
 
 SEEING = "accounts.view"  # the access that lender and borrower must have in common
+SHARING = "delegations.lend"  # what administrators have who take part in sharing, and nobody else
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _held(
 
 
 def possible_borrowers(session: orm.Session, lender: User, numbers: Collection[str]) -> Sequence[User]:
-    """Return the colleagues who see all of these control accounts too, in order of name."""
+    """Return the administrators of the lender's company who see all of these control accounts too, in order of name."""
     colleagues = session.scalars(
         sa.select(User)
         .where(
@@ -81,7 +82,11 @@ def possible_borrowers(session: orm.Session, lender: User, numbers: Collection[s
     ).all()
     paths = places_of(session, numbers).values()
     grants = grants_of(session, [one.id for one in colleagues])
-    return [one for one in colleagues if all(covers(grants[one.id], SEEING, path) for path in paths)]
+    return [
+        one
+        for one in colleagues
+        if all(covers(grants[one.id], function, path) for function in (SEEING, SHARING) for path in paths)
+    ]
 
 
 def end_on_return(session: orm.Session, lender: str, now: datetime) -> Sequence[Delegation]:

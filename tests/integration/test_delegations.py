@@ -152,6 +152,7 @@ def test_only_a_colleague_with_the_same_control_accounts_borrows(
     offered = {row["user_id"] for row in lender.get("/delegations/borrowers")["data"]}
     assert borrower.user_id in offered
     assert branch not in offered
+    assert installation.user("programme_manager", COMPANY)["user_id"] not in offered, "no administrator"
     body = {"borrower": branch, "functions": ["accounts.cancel"], "ends_at": _in(hours=1)}
     assert lender.send("/delegations", body, wait=10).json()["code"] == "borrower_not_suitable"
 
