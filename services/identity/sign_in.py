@@ -27,7 +27,7 @@ from shared.contracts.access import SignIn
 from shared.contracts.identity import DelegationEnded, UserStatus
 from shared.contracts.types import Text
 from shared.database import Database
-from shared.errors import Rejected
+from shared.errors import Rejected, Unavailable
 from shared.sealing import seal_of
 from shared.settings import Settings
 
@@ -71,10 +71,7 @@ def sign_in(database: Database, given: Visit, *, now: datetime, settings: Settin
         refusal = _second_factor_refusal(session, attempt, given.otp, now, settings)
         if refusal is None:
             forgive(session, attempt.key)
-            if renewed:
-                unchanged = User.id == user.id, User.password_hash == password_hash
-                session.execute(sa.update(User).where(*unchanged).values(password_hash=renewed))
-            _note_sign_in(session, user, now)
+            _note_sign_in(session, user, now, renewed or password_hash)
             _take_back_what_was_lent(session, user, now)
             token = start_session(session, user.id, now, address=given.address, agent=given.agent)
             device = remember_device(session, user.id, attempt.device, given.device, now)
@@ -118,11 +115,15 @@ def _second_factor_refusal(
     return None if use_up(session, factor, otp, now, seal_of(settings)) else SecondFactorWrong()
 
 
-def _note_sign_in(session: orm.Session, user: User, now: datetime) -> None:
-    active = User.id == user.id, User.status == UserStatus.ACTIVE, User.password_hash.is_not(None)
-    noting = sa.update(User).where(*active).values(last_signed_in_at=now).returning(User.id)
-    if not session.execute(noting).all():
-        raise SignInFailed  # deactivated at this very moment
+def _note_sign_in(session: orm.Session, user: User, now: datetime, password_hash: str) -> None:
+    """Write the sign-in down; raises Unavailable where the user was changed since the password was looked at.
+
+    A session must not outlive the password that opened it: whoever replaces one ends every session.
+    """
+    unchanged = User.id == user.id, User.status == UserStatus.ACTIVE, User.password_hash == user.password_hash
+    noting = sa.update(User).where(*unchanged).values(last_signed_in_at=now, password_hash=password_hash)
+    if not session.execute(noting.returning(User.id)).all():
+        raise Unavailable("this user was changed at this very moment")
 
 
 def _take_back_what_was_lent(session: orm.Session, user: User, now: datetime) -> None:

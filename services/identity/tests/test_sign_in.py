@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from argon2 import Parameters
 from argon2.profiles import CHEAPEST
 
-from services.identity import passwords
-from services.identity.model import SignInAttempts, User
+from services.identity import passwords, sign_in
+from services.identity.model import Session, SignInAttempts, User
 from services.identity.tests.conftest import PASSWORD, Identity
 from services.identity.tests.statements import statements_of
 from shared.contracts.identity import UserStatus
@@ -157,6 +157,23 @@ def test_a_user_signing_in_many_times_at_once_is_let_in(identity: Identity) -> N
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: identity.sign_in().status_code, range(4)))
     assert answers == [201] * 4
+
+
+def test_a_password_that_is_replaced_meanwhile_opens_no_session(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = passwords.is_password
+
+    def look_slowly(kept: str | None, password: str) -> bool:
+        right = look(kept, password)
+        with identity.store.write() as session:
+            session.execute(sa.update(User).values(password_hash=passwords.hash_password("another one")))
+        return right
+
+    monkeypatch.setattr(sign_in, "is_password", look_slowly)
+    assert identity.sign_in().status_code == 503
+    with identity.store.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Session)) == 0
 
 
 def test_nothing_that_was_typed_as_a_user_id_is_kept_in_clear(identity: Identity) -> None:
