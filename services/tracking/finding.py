@@ -5,7 +5,7 @@ So a search is made of ways: each selects, in the order of an index, no more row
 the same row. `Scope` is the only way to what a caller may see.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from services.tracking.model import account, mark, request, request_key
+from services.tracking.months import month_after, month_of
 from services.tracking.rules import MAY_BE_OVERDUE
 from shared.contracts.outcomes import RequestStatus
 from shared.database import given_values, is_postgresql, values_parameter
@@ -26,6 +27,7 @@ LINGERING = "enter-lingering"
 SLACK = timedelta(minutes=2)
 # So many accounts are found by name and then asked for their requests; of more, some made a request lately.
 MOST_NAMED = 2000
+_PERIODS = (1, 7)  # months before the latest
 
 _HIGHEST = "\U0010ffff"
 _UNLISTED = {"payload", "result", "fingerprint", "reply_to"}
@@ -171,6 +173,8 @@ class Search:
     account_ids: Collection[str] | None = None
     work_of: str | None = None
     control_account: str | None = None
+    received_from: datetime | None = None
+    received_before: datetime | None = None
     before: tuple[datetime, str] | None = None
     limit: int
 
@@ -186,8 +190,7 @@ def find(search: Search, reader: Reader) -> Sequence[sa.Row[Any]]:
         # What callers asked is theirs to see, wherever the account lies by now.
         ways = [way for way in scope.ways() if way.level is None and scope.numbers is not None]
     if account_ids is None:
-        parts = [_along(way, conditions, search.limit, reader) for way in _ways(search, scope, reader)]
-        return reader.session.execute(_together(parts, search.limit)).all()
+        return _newest(_ways(search, scope, reader), conditions, search, reader)
     there = scope.under_numbers if ways else scope.visible
     parts = [_of_accounts([*conditions, there], search, reader)]
     parts += [_along(way, conditions, search.limit, reader) for way in ways]
@@ -206,6 +209,7 @@ def _conditions(search: Search, reader: Reader) -> list[Condition]:
         conditions.append(sa.or_(*(way.condition for way in work_of(search.work_of))))
     if search.control_account is not None:
         conditions.append(sa.or_(*(request.c[level] == search.control_account for level in LEVELS)))
+    conditions += _between(search.received_from, search.received_before)
     if search.about is not None:
         of_it = sa.select(account.c.account_id).where(
             account.c.account_id == request.c.account_id, search.about
@@ -239,6 +243,41 @@ def _ways(search: Search, scope: Scope, reader: Reader) -> list[Way]:
 
 def _within(ways: Iterable[Way], scope: Scope) -> list[Way]:
     return [Way(sa.and_(way.condition, scope.visible), way.level, way.numbers) for way in ways]
+
+
+def _newest(
+    ways: Sequence[Way], conditions: Sequence[Condition], search: Search, reader: Reader
+) -> list[sa.Row[Any]]:
+    """Look through ever longer periods, the latest first, until enough is found.
+
+    Most searches end in the first one; to plan for all months would take PostgreSQL longer than to look through these.
+    """
+    found: list[sa.Row[Any]] = []
+    for period in _periods(search, reader):
+        missing = search.limit - len(found)
+        parts = [_along(way, [*conditions, *period], missing, reader) for way in ways]
+        found += reader.session.execute(_together(parts, missing)).all()
+        if len(found) >= search.limit:
+            break
+    return found
+
+
+def _periods(search: Search, reader: Reader) -> Iterator[list[Condition]]:
+    """Yield the conditions of periods that follow each other backwards and leave out nothing."""
+    latest = search.before[0] if search.before else min(search.received_before or reader.now, reader.now)
+    end: datetime | None = None
+    for count in _PERIODS:
+        begin = month_after(month_of(latest), -count)
+        if search.received_from and begin <= search.received_from:
+            break
+        yield _between(begin, end)
+        end = begin
+    yield _between(None, end)
+
+
+def _between(begin: datetime | None, end: datetime | None) -> list[Condition]:
+    bounds = [request.c.received_at >= begin] if begin else []
+    return [*bounds, request.c.received_at < end] if end else bounds
 
 
 def _along(way: Way, conditions: Sequence[Condition], limit: int, reader: Reader) -> sa.Select[Any]:

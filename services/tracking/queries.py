@@ -59,6 +59,8 @@ def _page(
         account_ids=account_ids,
         work_of=query.work_of,
         control_account=query.control_account,
+        received_from=query.received_from,
+        received_before=query.received_before,
         before=_place(query.cursor),
         limit=query.limit + 1,
     )
@@ -89,10 +91,6 @@ def _wanted(query: FindRequests | SearchRequests, reader: Reader) -> list[Condit
         wanted.append(request.c.type == query.type)
     if query.channel:
         wanted.append(request.c.channel == query.channel.value)
-    if query.received_from:
-        wanted.append(request.c.received_at >= query.received_from)
-    if query.received_before:
-        wanted.append(request.c.received_at < query.received_before)
     return wanted
 
 
