@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.actor import BadAssertion, Verifier
+from shared.actor import Actor, BadAssertion, Verifier
 from shared.contracts.base import Contract, Kind, Message, UnknownMessage, catalogue
 from shared.contracts.outcomes import (
     CommandAccepted,
@@ -85,10 +85,7 @@ class Handling:
         *,
         approved: bool = False,
     ) -> Became:
-        try:
-            actor = self.verifier.verify(envelope.assertion, envelope.time)
-        except BadAssertion as error:
-            raise Defect(str(error)) from error
+        actor = self._actor(envelope)
         tx = Transaction(batch, envelope, actor, contract.function, approved=approved)
         sent = len(batch.events)
         try:
@@ -108,6 +105,16 @@ class Handling:
             return "rejected", {"code": refusal.code}
         tx.record()
         return self._finish(tx, result)
+
+    def _actor(self, envelope: Envelope) -> Actor:
+        """Return who sent a command, as the gateway signed it; the history goes by what the envelope says."""
+        try:
+            actor = self.verifier.verify(envelope.assertion, envelope.time)
+        except BadAssertion as error:
+            raise Defect(str(error)) from error
+        if (actor.user_id, actor.on_behalf_of) != (envelope.actor, envelope.on_behalf_of):
+            raise Defect(f"the command names {envelope.actor}, its assertion {actor.user_id}")
+        return actor
 
     def _finish(self, tx: Transaction, result: Any) -> Became:
         about: dict[str, Any] = {"command_id": tx.envelope.id, "command": tx.envelope.contract.name}

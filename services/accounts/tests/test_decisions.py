@@ -190,12 +190,25 @@ def test_the_sender_without_the_function_is_not_even_held(accounts: Accounts) ->
     nobody = Actor(user_id="pa", party=Party.CLIENT, approvals=frozenset({"accounts.cancel-account"}))
     signed = Signer(KEYS["assertion_private_key"]).sign(nobody, ["accounts"], accounts.now)
     forged = accounts._delivery(
-        "accounts.commands", envelope.id, envelope.id, envelope.message(), assertion=signed
+        "accounts.commands", envelope.id, envelope.id, envelope.message(), actor="pa", assertion=signed
     )
     waiting = accounts.waiting()
     accounts.send(forged)
     assert accounts.outcomes_of(forged) == ["rejected"]
     assert accounts.waiting() == waiting
+
+
+@pytest.mark.parametrize("said", [{"actor": "boss"}, {"actor": "pa", "on_behalf_of": "boss"}])
+def test_a_command_in_somebody_elses_name_is_not_carried_out(accounts: Accounts, said: dict[str, str]) -> None:
+    """What stands in the history has to be what the gateway signed."""
+    account = accounts.new_account()
+    asked = decode(accounts.command(cancelling(account), four_eyes=False).body)
+    forged = accounts._delivery(
+        "accounts.commands", asked.id, asked.id, asked.message(), assertion=asked.assertion, **said
+    )
+    accounts.send(forged)
+    assert accounts.outcomes_of(forged) == ["failed"]
+    assert accounts.status(account) is AccountStatus.ACTIVE
 
 
 def test_a_decision_about_another_services_command_is_not_ours(accounts: Accounts) -> None:
