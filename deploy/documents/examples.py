@@ -11,6 +11,7 @@ from shared.contracts.types import Number, Text
 
 # What a typical message holds, by the name of the field. An optional field that is not in here is left out.
 _TYPICAL: dict[str, Any] = {
+    "access_code": "7kq2-m9xt-04fa-bc8d",
     "account_id": "acc_01kaq3v8m2x4t7c9n5w1r6e0zb",
     "actor": "m.laurent",
     "address_line_1": "12 rue de la Charité",
@@ -43,9 +44,11 @@ _TYPICAL: dict[str, Any] = {
     "message": "This account is already cancelled.",
     "name": "Sales, Lyon",
     "number": "379812345600010",
+    "otp": "492039",
     "parent": "379812345600002",
     "password": "correct horse battery staple",
     "postcode": "69002",
+    "secret_phrase": "the heron stands on one leg",
     "tracking_number": "7KQ2M-9XTRR",
     "type": "accounts.cancel-account",
     "request_id": "019aa8c1-5f0e-7b3a-9c55-2d1f0e6a4b77",
