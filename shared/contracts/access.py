@@ -26,7 +26,9 @@ class SignIn:
         str | None,
         Text(1, 200),
         Sensitive(),
-        Note("from an earlier answer: strangers' failures do not count here"),
+        Note(
+            "from an earlier answer, or the token of the mailed link just used: strangers' failures do not count here"
+        ),
     ] = None
 
 
