@@ -25,7 +25,10 @@ TAGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Operation:
-    """One route: what is sent and what success is answered with; ``open`` ones need no session."""
+    """One route: what is sent and what success is answered with.
+
+    ``public`` ones need no session; where nothing has to be proved either, nobody can be refused (``proves``).
+    """
 
     name: str
     tag: str
@@ -36,23 +39,25 @@ class _Operation:
     status: int
     gives: type[Any] | None = None
     meaning: str = ""
-    open: bool = False
+    public: bool = False
+    proves: bool = True
 
     def described(self) -> dict[str, Any]:
         """Return the operation as the document has it."""
-        statuses = {*_ALWAYS, *(_BODY if self.method == "post" else ())}
-        if not self.open or self.takes is not access.PasswordForgotten:
-            statuses.add(401)
-        done: dict[str, Any] = {"description": self.meaning or first_line(self.gives or type(self))}
+        statuses = {*_ALWAYS, *(_BODY if self.method == "post" else ()), *((401,) if self.proves else ())}
+        done: dict[str, Any] = {"description": self.meaning}
         if self.gives:
-            done["content"] = {JSON: {"schema": ref(self.gives.__name__)}}
+            done = {
+                "description": self.meaning or first_line(self.gives),
+                "content": {JSON: {"schema": ref(self.gives.__name__)}},
+            }
         found: dict[str, Any] = {
             "operationId": self.name,
             "tags": [self.tag],
             "summary": self.summary,
             "responses": {str(self.status): done, **problems(sorted(statuses))},
         }
-        if self.open:
+        if self.public:
             found["security"] = []
         if self.takes:
             content = {"schema": ref(self.takes.__name__), "example": example_of(self.takes)}
@@ -68,7 +73,7 @@ class _Operation:
 
 _OPERATIONS = (
     _Operation(
-        name="signIn", tag="sessions", summary="Sign in (IDN-08).", path="/sessions", open=True,
+        name="signIn", tag="sessions", summary="Sign in (IDN-08).", path="/sessions", public=True,
         takes=access.SignIn, status=201, gives=edge.SessionOpened, meaning="You are signed in.",
     ),
     _Operation(
@@ -81,15 +86,16 @@ _OPERATIONS = (
     ),
     _Operation(
         name="enrol", tag="access", summary="Sign in for the first time: choose a user ID and a password (IDN-02).",
-        path="/enrolment", open=True, takes=access.Enrolment, status=201, gives=access.Enrolled,
+        path="/enrolment", public=True, takes=access.Enrolment, status=201, gives=access.Enrolled,
     ),
     _Operation(
         name="askForPasswordReset", tag="access", summary="Have a link to choose a new password mailed (IDN-03).",
-        path="/password-reset", open=True, takes=access.PasswordForgotten, status=202, gives=access.MailOnItsWay,
+        path="/password-reset", public=True, proves=False, takes=access.PasswordForgotten, status=202,
+        gives=access.MailOnItsWay,
     ),
     _Operation(
         name="resetPassword", tag="access", summary="Choose a new password with the mailed link; every session ends (IDN-03).",
-        path="/password-reset/confirm", open=True, takes=access.PasswordReset, status=204,
+        path="/password-reset/confirm", public=True, takes=access.PasswordReset, status=204,
         meaning="The password is changed.",
     ),
     _Operation(

@@ -1,5 +1,6 @@
-"""Identity owns users, their passwords, their sessions, and the functions each may use over which control accounts.
+"""Identity owns companies and users, how they come in, their sessions, and what each may do over which control accounts.
 
-It promises that a password is known only as an argon2id hash, that a session ends within its time of disuse or at once
-when revoked, and that nobody learns from a failed sign-in whether the user exists.
+It promises that no password, code or token is known but to whom it belongs, that a session ends within its time of disuse
+or at once when revoked, that nobody learns from a failed sign-in whether the user exists, and that nobody can lock
+another out for good.
 """

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import orm
 
 from services.identity import rules
+from services.identity.devices import add_device
 from services.identity.lock_out import forgive_everywhere
 from services.identity.model import PasswordReset, User
 from services.identity.new_password import check_choice, keep_new_password
@@ -89,6 +90,7 @@ def reset_password(
 ) -> None:
     """Set the password for which a link was mailed; the failures under the user ID are forgotten.
 
+    The token counts as a known device from now on, so that a stranger who goes on failing cannot keep the user out.
     Raises ResetFailed, or Rejected naming the password where it is too easy to guess; the link is still good then.
     """
     token_hash = hash_token(given.token)
@@ -107,6 +109,7 @@ def reset_password(
         if not session.execute(using.returning(PasswordReset.id)).all():
             raise ResetFailed  # somebody was quicker with the same link
         forgive_everywhere(session, user)
+        add_device(session, user.id, given.token, now)
         keep_new_password(session, user, password_hash, now, act="identity.password-reset")
 
 

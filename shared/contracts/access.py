@@ -10,12 +10,7 @@ from shared.contracts.base import view
 from shared.contracts.types import Note, Sensitive, Text, UserId
 
 Password = Annotated[str, Text(1, 200), Sensitive()]
-OneTime = Annotated[
-    str,
-    Text(6, 40),
-    Sensitive(),
-    Note("6 digits of the authenticator; where the field says so, a recovery code instead"),
-]
+OneTime = Annotated[str, Text(6, 40), Sensitive()]
 
 
 @view
@@ -31,7 +26,9 @@ class SignIn:
         str | None,
         Text(1, 200),
         Sensitive(),
-        Note("from an earlier answer: strangers' failures do not count here"),
+        Note(
+            "from an earlier answer, or the token of the mailed link just used: strangers' failures do not count here"
+        ),
     ] = None
 
 
@@ -86,7 +83,9 @@ class PasswordChange:
 class OneTimePassword:
     """Proof of having the second factor at hand."""
 
-    otp: OneTime
+    otp: Annotated[
+        OneTime, Note("6 digits of the authenticator, or a recovery code; only the former confirms an offer")
+    ]
 
 
 @view

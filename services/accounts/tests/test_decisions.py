@@ -199,7 +199,9 @@ def test_the_sender_without_the_function_is_not_even_held(accounts: Accounts) ->
 
 
 @pytest.mark.parametrize("said", [{"actor": "boss"}, {"actor": "pa", "on_behalf_of": "boss"}])
-def test_a_command_in_somebody_elses_name_is_not_carried_out(accounts: Accounts, said: dict[str, str]) -> None:
+def test_a_command_in_somebody_elses_name_is_not_carried_out(
+    accounts: Accounts, said: dict[str, str]
+) -> None:
     """What stands in the history has to be what the gateway signed."""
     account = accounts.new_account()
     asked = decode(accounts.command(cancelling(account), four_eyes=False).body)

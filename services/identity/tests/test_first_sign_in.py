@@ -200,6 +200,22 @@ def test_a_choice_that_is_refused_leaves_the_code_good(
     assert enrol(identity, access_code).status_code == 201
 
 
+def test_one_user_id_chosen_at_the_same_time_goes_to_one_and_the_others_choose_again(
+    identity: Identity,
+) -> None:
+    codes = [identity.invite() for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda code: enrol(identity, code).status_code, codes))
+    # Whoever is beaten by a moment is told to try again (503), and then that the user ID is taken.
+    assert answers.count(201) == 1
+    assert set(answers) <= {201, 422, 503}
+    losers = [code for code, status in zip(codes, answers, strict=True) if status != 201]
+    assert [enrol(identity, code).get_json()["code"] for code in losers] == ["user_id_taken"] * 2
+    assert [enrol(identity, code, user_id=f"nina{n}").status_code for n, code in enumerate(losers)] == [
+        201
+    ] * 2
+
+
 def test_nobody_learns_without_code_and_phrase_which_user_ids_are_taken(identity: Identity) -> None:
     answers = [
         enrol(identity, identity.invite(), user_id=user_id, secret_phrase="wrong")

@@ -167,6 +167,23 @@ def test_a_user_whom_somebody_has_locked_out_gets_in_again(identity: Identity) -
     assert identity.sign_in(password=NEW, device=device).status_code == 201
 
 
+def test_a_stranger_who_goes_on_failing_cannot_keep_the_user_out(identity: Identity) -> None:
+    """Whoever has just used the link has a device that nobody else knows."""
+    token = mailed(identity)
+    confirm(identity, token)
+    for _ in range(5):
+        assert identity.sign_in(password="wrong").status_code == 401
+    assert identity.sign_in(password=NEW).status_code == 429
+    assert identity.sign_in(password=NEW, device=token).status_code == 201
+
+
+def test_a_link_that_was_not_used_is_no_device(identity: Identity) -> None:
+    token = mailed(identity)
+    for _ in range(5):
+        assert identity.sign_in(password="wrong").status_code == 401
+    assert identity.sign_in(device=token).status_code == 429
+
+
 def test_the_user_is_told_and_the_history_knows(identity: Identity) -> None:
     confirm(identity, mailed(identity))
     (event,) = identity.events(PasswordChanged)
