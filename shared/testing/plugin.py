@@ -5,10 +5,14 @@ set for all would start faster, but a test that restarts RabbitMQ in one process
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from shared.database import sqlite_url
+from shared.migrations import upgrade
+from shared.service import Service
 from shared.testing.brokers import RabbitMQ, VirtualHost, start_rabbitmq
 from shared.testing.databases import Database, Postgres, start_postgres
 from shared.testing.servers import NoServerError
@@ -46,6 +50,42 @@ def database(postgres: Postgres) -> Iterator[Database]:
     """An empty PostgreSQL database that only this test uses."""
     with postgres.new_database() as fresh:
         yield fresh
+
+
+@pytest.fixture(scope="session")
+def service_under_test() -> Service:
+    """The declaration whose tables `tables` makes; the conftest of each service says which."""
+    raise LookupError("a conftest has to say which service is under test")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        yield sqlite_url(tmp_path / "empty 100%.sqlite")
+    else:
+        yield request.getfixturevalue("database").url
+
+
+@pytest.fixture(scope="session")
+def template(service_under_test: Service, postgres: Postgres) -> Iterator[str]:
+    """The name of a PostgreSQL database with the service's tables, to copy from."""
+    with postgres.new_database() as migrated:
+        upgrade(service_under_test, migrated.url)
+        yield migrated.name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def tables(request: pytest.FixtureRequest, service_under_test: Service, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind with the service's empty tables."""
+    if request.param == "sqlite":
+        file = sqlite_url(tmp_path / "tables.sqlite")
+        upgrade(service_under_test, file)
+        yield file
+    else:
+        name = request.getfixturevalue("template")
+        with request.getfixturevalue("postgres").new_database(name) as copy:
+            yield copy.url
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -22,15 +21,13 @@ from services.identity.model import Base, User, outbox
 from services.identity.service import service
 from shared.actor import Actor, Party, Signer, Verifier
 from shared.contracts.base import Message
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.messaging.dispatch import Dispatcher
 from shared.messaging.envelope import Envelope, decode
-from shared.migrations import upgrade
 from shared.observability import Metrics
 from shared.sealing import new_seal_key
-from shared.service import Running
+from shared.service import Running, Service
 from shared.settings import Settings
-from shared.testing.databases import Postgres
 from shared.web.app import service_app
 
 GATEWAY = Actor(user_id="gateway", party=Party.SYSTEM)
@@ -54,6 +51,11 @@ MASTER = COMPANY["control_account"]
 STRUCTURE = {MASTER: MASTER, **{n: f"{MASTER}/{n}" for n in ANNA["control_accounts"]}}
 
 
+@pytest.fixture(scope="session")
+def service_under_test() -> Service:
+    return service
+
+
 @pytest.fixture(autouse=True)
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Parameters:
     """Hash at the lowest price; what the price is by default has a test of its own."""
@@ -73,36 +75,6 @@ def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(PasswordHasher, "verify", note)
     return seen
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        yield sqlite_url(tmp_path / "identity 100%.sqlite")
-    else:
-        yield request.getfixturevalue("database").url
-
-
-@pytest.fixture(scope="session")
-def template(postgres: Postgres) -> Iterator[str]:
-    """The name of a PostgreSQL database with identity's tables, to copy from."""
-    with postgres.new_database() as migrated:
-        upgrade(service, migrated.url)
-        yield migrated.name
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database of each kind with identity's empty tables."""
-    if request.param == "sqlite":
-        file = sqlite_url(tmp_path / "identity.sqlite")
-        upgrade(service, file)
-        yield file
-    else:
-        template_name = request.getfixturevalue("template")
-        with request.getfixturevalue("postgres").new_database(template_name) as copy:
-            yield copy.url
 
 
 @dataclass

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -15,16 +14,15 @@ from services.notifications.service import service
 from shared.actor import Verifier
 from shared.contracts import load_all
 from shared.contracts.base import Message
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.ids import new_message_id
 from shared.messaging.bus import Delivery
 from shared.messaging.dispatch import Dispatcher
 from shared.messaging.envelope import Envelope, encode
-from shared.migrations import upgrade
 from shared.observability import Metrics
 from shared.sealing import Seal
+from shared.service import Service
 from shared.settings import Settings
-from shared.testing.databases import Postgres
 from shared.testing.mail_server import MailServer
 
 KEYS = make_keys()
@@ -32,34 +30,9 @@ SEAL = Seal(KEYS["sealing_key"])
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        yield sqlite_url(tmp_path / "notifications.sqlite")
-    else:
-        yield request.getfixturevalue("database").url
-
-
 @pytest.fixture(scope="session")
-def template(postgres: Postgres) -> Iterator[str]:
-    """The name of a PostgreSQL database with the tables, to copy from."""
-    with postgres.new_database() as migrated:
-        upgrade(service, migrated.url)
-        yield migrated.name
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database of each kind with empty tables."""
-    if request.param == "sqlite":
-        file = sqlite_url(tmp_path / "notifications.sqlite")
-        upgrade(service, file)
-        yield file
-    else:
-        template_name = request.getfixturevalue("template")
-        with request.getfixturevalue("postgres").new_database(template_name) as copy:
-            yield copy.url
+def service_under_test() -> Service:
+    return service
 
 
 @pytest.fixture

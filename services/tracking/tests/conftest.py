@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -15,16 +14,15 @@ from shared.actor import EVERYWHERE, Actor, Party, Signer, Verifier
 from shared.contracts.accounts import CancelAccount, CancelReason
 from shared.contracts.base import Message
 from shared.contracts.types import Channel
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.ids import new_id
 from shared.messaging.bus import Delivery
 from shared.messaging.dispatch import Dispatcher
 from shared.messaging.envelope import Envelope, decode, encode
 from shared.messaging.transaction import Reader
-from shared.migrations import upgrade
 from shared.observability import Metrics
+from shared.service import Service
 from shared.settings import Settings
-from shared.testing.databases import Postgres
 
 NOON = datetime(2026, 3, 16, 12, tzinfo=UTC)
 MASTER, INTERMEDIATE, BASIC = PATH = ("100000000000000", "200000000000000", "300000000000000")
@@ -92,10 +90,11 @@ class Tracking:
     def ask_for(self, message: Message, actor: Actor, **changes: Any) -> Envelope:
         """Return a command as the gateway sends it."""
         id_ = str(uuid.uuid4())
+        signed = replace(actor, on_behalf_of=changes.get("on_behalf_of"))
         envelope = Envelope(
             id=id_, key=message.contract.key, source="gateway", time=self.now, data=message, correlation_id=id_,
             actor=actor.user_id, channel=Channel.API,
-            assertion=Signer(_KEYS["assertion_private_key"]).sign(actor, ["tracking", "accounts"], self.now),
+            assertion=Signer(_KEYS["assertion_private_key"]).sign(signed, ["tracking", "accounts"], self.now),
         )  # fmt: skip
         return replace(envelope, **changes)
 
@@ -111,29 +110,13 @@ class Tracking:
 
 
 @pytest.fixture(scope="session")
-def template(postgres: Postgres) -> Iterator[str]:
-    """The name of a PostgreSQL database with tracking's tables, to copy from."""
-    with postgres.new_database() as migrated:
-        upgrade(service, migrated.url)
-        yield migrated.name
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database of each kind with tracking's empty tables."""
-    if request.param == "sqlite":
-        file = sqlite_url(tmp_path / "tracking.sqlite")
-        upgrade(service, file)
-        yield file
-    else:
-        name = request.getfixturevalue("template")
-        with request.getfixturevalue("postgres").new_database(name) as copy:
-            yield copy.url
+def service_under_test() -> Service:
+    return service
 
 
 @pytest.fixture
-def tracking(url: str) -> Iterator[Tracking]:
+def tracking(tables: str) -> Iterator[Tracking]:
     """The service without any request."""
-    database = Database(url)
+    database = Database(tables)
     yield Tracking(database)
     database.close()

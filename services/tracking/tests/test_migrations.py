@@ -22,9 +22,9 @@ def test_a_month_follows_a_month_over_the_turn_of_a_year() -> None:
     assert month_after(december, -12) == datetime(2025, 12, 1, tzinfo=UTC)
 
 
-def test_an_index_that_the_model_lacks_is_found(url: str) -> None:
-    database = Database(url)
+def test_an_index_that_the_model_lacks_is_found(tables: str) -> None:
+    database = Database(tables)
     with database.write() as session:
         session.execute(sa.text("drop index request_exceptional"))
     database.close()
-    assert [difference[0] for difference in differences(service, url)] == ["add_index"]
+    assert [difference[0] for difference in differences(service, tables)] == ["add_index"]
