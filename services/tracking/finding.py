@@ -27,6 +27,7 @@ LINGERING = "enter-lingering"
 SLACK = timedelta(minutes=2)
 # So many accounts are found by name and then asked for their requests; of more, some made a request lately.
 MOST_NAMED = 2000
+_ALL = 10**9
 _PERIODS = (1, 7)  # months before the latest
 
 _HIGHEST = "\U0010ffff"
@@ -194,7 +195,7 @@ def find(search: Search, reader: Reader) -> Sequence[sa.Row[Any]]:
     there = scope.under_numbers if ways else scope.visible
     parts = [_of_accounts([*conditions, there], search, reader)]
     parts += [_along(way, conditions, search.limit, reader) for way in ways]
-    return reader.session.execute(_together(parts, search.limit), values_parameter(account_ids)).all()
+    return reader.session.execute(_together(parts, [], search.limit), values_parameter(account_ids)).all()
 
 
 def _conditions(search: Search, reader: Reader) -> list[Condition]:
@@ -256,7 +257,7 @@ def _newest(
     for period in _periods(search, reader):
         missing = search.limit - len(found)
         parts = [_along(way, [*conditions, *period], missing, reader) for way in ways]
-        found += reader.session.execute(_together(parts, missing)).all()
+        found += reader.session.execute(_together(parts, period, missing)).all()
         if len(found) >= search.limit:
             break
     return found
@@ -281,8 +282,8 @@ def _between(begin: datetime | None, end: datetime | None) -> list[Condition]:
 
 
 def _along(way: Way, conditions: Sequence[Condition], limit: int, reader: Reader) -> sa.Select[Any]:
-    """Return the newest requests of one way."""
-    newest = sa.select(*_LISTED).where(way.condition, *conditions).order_by(*_NEWEST_FIRST).limit(limit)
+    """Return the places of the newest requests of one way."""
+    newest = sa.select(*_PLACE).where(way.condition, *conditions).order_by(*_NEWEST_FIRST).limit(limit)
     if way.level is None:
         return newest
     level = request.c[way.level]
@@ -299,21 +300,35 @@ def _along(way: Way, conditions: Sequence[Condition], limit: int, reader: Reader
 
 
 def _of_accounts(conditions: Sequence[Condition], search: Search, reader: Reader) -> sa.Select[Any]:
-    """Return the newest requests of some accounts; their keys lie together, whatever the month."""
+    """Return the places of the newest requests of some accounts; their keys lie together, whatever the month.
+
+    Keys are sorted before any request is looked at: the limit, which none ever meets, keeps PostgreSQL from doing so later.
+    """
     ids = given_values(postgresql_=is_postgresql(reader.session))
-    key = request_key.c
+    keys = sa.select(request_key.c.received_at, request_key.c.command_id).where(
+        request_key.c.account_id.in_(ids)
+    )
+    newest = keys.order_by(request_key.c.received_at.desc(), request_key.c.command_id.desc())
+    key = newest.limit(_ALL).subquery().c
     mine = sa.and_(request.c.received_at == key.received_at, request.c.command_id == key.command_id)
     return (
-        sa.select(*_LISTED)
-        .select_from(request_key.join(request, mine))
-        .where(key.account_id.in_(ids), *conditions)
+        sa.select(*_PLACE)
+        .where(mine, *conditions)
         .order_by(key.received_at.desc(), key.command_id.desc())
         .limit(search.limit)
     )
 
 
-def _together(parts: Sequence[sa.Select[Any]], limit: int) -> sa.Select[Any]:
-    if len(parts) == 1:
-        return parts[0]
-    every = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
-    return sa.select(every).order_by(every.c.received_at.desc(), every.c.command_id.desc()).limit(limit)
+def _together(parts: Sequence[sa.Select[Any]], period: Sequence[Condition], limit: int) -> sa.Select[Any]:
+    """Return the newest of what all parts find, with all that a list shows; the period again says which months to read."""
+    places = parts[0] if len(parts) == 1 else sa.union_all(*(sa.select(part.subquery()) for part in parts))
+    newest = places.subquery()
+    if len(parts) > 1:
+        order = (newest.c.received_at.desc(), newest.c.command_id.desc())
+        newest = sa.select(newest).order_by(*order).limit(limit).subquery()
+    mine = sa.and_(request.c.received_at == newest.c.received_at, request.c.command_id == newest.c.command_id)
+    return (
+        sa.select(*_LISTED)
+        .where(mine, *period)
+        .order_by(newest.c.received_at.desc(), newest.c.command_id.desc())
+    )
