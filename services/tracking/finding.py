@@ -111,6 +111,12 @@ def ways_to_overdue(reader: Reader) -> list[Way]:
     return [Way(sa.and_(one, is_overdue(reader.now))) for one in (*entered, _just_received(reader))]
 
 
+def overdue_ways(reader: Reader) -> list[Way]:
+    """Return the same in fewer ways, where the order does not matter."""
+    entered = request.c.exceptional.in_([status.value for status in MAY_BE_OVERDUE])
+    return [Way(sa.and_(one, is_overdue(reader.now))) for one in (entered, _just_received(reader))]
+
+
 def ways_to_status(status: RequestStatus, reader: Reader) -> list[Way]:
     """Return the ways to the requests at a status."""
     if status is RequestStatus.COMPLETED:
@@ -212,10 +218,12 @@ def _conditions(search: Search, reader: Reader) -> list[Condition]:
         conditions.append(sa.or_(*(request.c[level] == search.control_account for level in LEVELS)))
     conditions += _between(search.received_from, search.received_before)
     if search.about is not None:
+        # As a value, looked up for each request that is looked at; as `exists` it would be turned into a join, and often
+        # into one with every account that fits.
         of_it = sa.select(account.c.account_id).where(
             account.c.account_id == request.c.account_id, search.about
         )
-        conditions.append(of_it.exists())
+        conditions.append(of_it.scalar_subquery().is_not(None))
     if search.before is not None:
         at, command_id = (
             sa.literal(value, column.type) for value, column in zip(search.before, _PLACE, strict=True)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import sqlalchemy as sa
 
 from services.tracking.counting import EVERYBODY, begin_of
-from services.tracking.finding import LEVELS, Condition, Scope, Way, ways_to_overdue, work_of
+from services.tracking.finding import LEVELS, Condition, Scope, Way, overdue_ways, work_of
 from services.tracking.model import day, request, tally
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.tracking import ApproveRequest, GetRequestOverview, RequestOverview, StatusCount
@@ -32,7 +32,7 @@ def get_overview(query: GetRequestOverview, reader: Reader) -> RequestOverview:
         counts = _of_all(query, scope, reader)
     return RequestOverview(
         total=counts.total(),
-        overdue=_number(ways_to_overdue(reader), narrowed, reader),
+        overdue=_number(overdue_ways(reader), narrowed, reader),
         awaiting_me=_number(_awaiting(reader), narrowed, reader),
         counts=[StatusCount(status=status, count=counts[status.value]) for status in RequestStatus],
     )
