@@ -42,6 +42,7 @@ _TYPICAL: dict[str, Any] = {
     "parent": "379812345600002",
     "password": "correct horse battery staple",
     "postcode": "69002",
+    "request_id": "019aa8c1-5f0e-7b3a-9c55-2d1f0e6a4b77",
     "tracking_number": "7KQ2M-9XTRR",
     "type": "accounts.cancel-account",
     "user_id": "m.laurent",

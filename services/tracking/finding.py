@@ -239,10 +239,10 @@ def _ways(search: Search, scope: Scope, reader: Reader) -> list[Way]:
         return _within(ways_to_overdue(reader), scope)
     if search.status in MAY_BE_OVERDUE:
         return _within(ways_to_status(search.status, reader), scope)
-    if search.work_of is not None:
-        return _within(work_of(search.work_of), scope)
     ways = scope.ways()
-    if search.control_account is not None:
+    if search.work_of is not None:
+        ways = _within(work_of(search.work_of), scope)
+    elif search.control_account is not None:
         ways = _within([Way(sa.true(), level, (search.control_account,)) for level in LEVELS], scope)
     if search.status is None:
         return ways
