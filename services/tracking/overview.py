@@ -22,20 +22,24 @@ _MOST_GAPS = 20
 def get_overview(query: GetRequestOverview, reader: Reader) -> RequestOverview:
     """Count the requests by status; the counts sum to the total."""
     scope, within = Scope.of(reader), _period(query)
+    narrowed = [scope.visible, *within]
+    late, awaiting = overdue_ways(reader), _awaiting(reader)
     if query.work_of:
-        narrowed = [scope.visible, sa.or_(*(way.condition for way in work_of(query.work_of))), *within]
-        counts = _live(
-            [sa.and_(way.condition, scope.visible, *within) for way in work_of(query.work_of)], reader
-        )
+        mine = work_of(query.work_of)
+        late, awaiting = _both(late, mine), _both(awaiting, mine)
+        counts = _live([sa.and_(way.condition, *narrowed) for way in mine], reader)
     else:
-        narrowed = [scope.visible, *within]
         counts = _of_all(query, scope, reader)
     return RequestOverview(
         total=counts.total(),
-        overdue=_number(overdue_ways(reader), narrowed, reader),
-        awaiting_me=_number(_awaiting(reader), narrowed, reader),
+        overdue=_number(late, narrowed, reader),
+        awaiting_me=_number(awaiting, narrowed, reader),
         counts=[StatusCount(status=status, count=counts[status.value]) for status in RequestStatus],
     )
+
+
+def _both(some: Sequence[Way], others: Sequence[Way]) -> list[Way]:
+    return [Way(sa.and_(one.condition, other.condition)) for one in some for other in others]
 
 
 def _period(query: GetRequestOverview) -> list[Condition]:

@@ -442,7 +442,7 @@ def main() -> int:
     parser.add_argument("--accounts", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=100, help="questions of each kind")
     parser.add_argument("--only", default="", help="searches whose name holds this")
-    parser.add_argument("--who", default="", help="viewers whose name holds this")
+    parser.add_argument("--who", default="", help="viewers whose name holds one of these")
     parser.add_argument(
         "--keep", action="store_true", help="leave the filled database until a line is entered"
     )
@@ -467,7 +467,7 @@ def main() -> int:
         draw = Draw(arguments.accounts, now, ids)
         for who, viewer in viewers().items():
             for search, question in searches(draw).items():
-                if arguments.only in search and arguments.who in who:
+                if arguments.only in search and any(each in who for each in arguments.who.split(",")):
                     one = measure(database, who, viewer, search, question, arguments.times, now)
                     print(
                         f"{one.who:26} {one.search:28} {one.median:8.1f} {one.p95:8.1f} {one.rows:5}",
@@ -475,7 +475,7 @@ def main() -> int:
                     )
                     found.append(one)
     slow = [one for one in found if one.p95 >= LIMIT_MILLISECONDS]
-    if not (arguments.only or arguments.who):
+    if not arguments.only:
         write_report(found, arguments.requests, arguments.accounts, size, arguments.times)
     for one in slow:
         print(f"too slow: {one.who}, {one.search}: p95 {one.p95:.1f} ms", file=sys.stderr)
