@@ -17,9 +17,9 @@ from shared.messaging.transaction import Transaction
 EVERYBODY = ""
 AT_MOST = 31
 _DAY = timedelta(days=1)
-# Workers and the job have clocks of their own; one calls a day over half a day before the other does.
-_OVER_FOR_CHANGES = timedelta(hours=12)
-_OVER_FOR_COUNTING = timedelta(hours=24)
+# Workers and the job have clocks of their own; one calls a day over an hour before the other does.
+_OVER_FOR_CHANGES = timedelta(hours=1)
+_OVER_FOR_COUNTING = timedelta(hours=2)
 
 
 def recount_later(session: orm.Session, instants: Iterable[datetime], now: datetime) -> None:

@@ -27,6 +27,7 @@ LINGERING = "enter-lingering"
 SLACK = timedelta(minutes=2)
 # So many accounts are found by name and then asked for their requests; of more, some made a request lately.
 MOST_NAMED = 2000
+_ALL = 10**9
 _PERIODS = (1, 7)  # months before the latest
 
 _HIGHEST = "\U0010ffff"
@@ -108,6 +109,12 @@ def ways_to_overdue(reader: Reader) -> list[Way]:
     """Return the ways to what is past its service time; all of it waits, so it stands in the index of the exceptional."""
     entered = [request.c.exceptional == status.value for status in MAY_BE_OVERDUE]
     return [Way(sa.and_(one, is_overdue(reader.now))) for one in (*entered, _just_received(reader))]
+
+
+def overdue_ways(reader: Reader) -> list[Way]:
+    """Return the same in fewer ways, where the order does not matter."""
+    entered = request.c.exceptional.in_([status.value for status in MAY_BE_OVERDUE])
+    return [Way(sa.and_(one, is_overdue(reader.now))) for one in (entered, _just_received(reader))]
 
 
 def ways_to_status(status: RequestStatus, reader: Reader) -> list[Way]:
@@ -194,7 +201,7 @@ def find(search: Search, reader: Reader) -> Sequence[sa.Row[Any]]:
     there = scope.under_numbers if ways else scope.visible
     parts = [_of_accounts([*conditions, there], search, reader)]
     parts += [_along(way, conditions, search.limit, reader) for way in ways]
-    return reader.session.execute(_together(parts, search.limit), values_parameter(account_ids)).all()
+    return reader.session.execute(_together(parts, [], search.limit), values_parameter(account_ids)).all()
 
 
 def _conditions(search: Search, reader: Reader) -> list[Condition]:
@@ -211,10 +218,12 @@ def _conditions(search: Search, reader: Reader) -> list[Condition]:
         conditions.append(sa.or_(*(request.c[level] == search.control_account for level in LEVELS)))
     conditions += _between(search.received_from, search.received_before)
     if search.about is not None:
+        # As a value, looked up for each request that is looked at; as `exists` it would be turned into a join, and often
+        # into one with every account that fits.
         of_it = sa.select(account.c.account_id).where(
             account.c.account_id == request.c.account_id, search.about
         )
-        conditions.append(of_it.exists())
+        conditions.append(of_it.scalar_subquery().is_not(None))
     if search.before is not None:
         at, command_id = (
             sa.literal(value, column.type) for value, column in zip(search.before, _PLACE, strict=True)
@@ -230,10 +239,10 @@ def _ways(search: Search, scope: Scope, reader: Reader) -> list[Way]:
         return _within(ways_to_overdue(reader), scope)
     if search.status in MAY_BE_OVERDUE:
         return _within(ways_to_status(search.status, reader), scope)
-    if search.work_of is not None:
-        return _within(work_of(search.work_of), scope)
     ways = scope.ways()
-    if search.control_account is not None:
+    if search.work_of is not None:
+        ways = _within(work_of(search.work_of), scope)
+    elif search.control_account is not None:
         ways = _within([Way(sa.true(), level, (search.control_account,)) for level in LEVELS], scope)
     if search.status is None:
         return ways
@@ -256,7 +265,7 @@ def _newest(
     for period in _periods(search, reader):
         missing = search.limit - len(found)
         parts = [_along(way, [*conditions, *period], missing, reader) for way in ways]
-        found += reader.session.execute(_together(parts, missing)).all()
+        found += reader.session.execute(_together(parts, period, missing)).all()
         if len(found) >= search.limit:
             break
     return found
@@ -281,8 +290,8 @@ def _between(begin: datetime | None, end: datetime | None) -> list[Condition]:
 
 
 def _along(way: Way, conditions: Sequence[Condition], limit: int, reader: Reader) -> sa.Select[Any]:
-    """Return the newest requests of one way."""
-    newest = sa.select(*_LISTED).where(way.condition, *conditions).order_by(*_NEWEST_FIRST).limit(limit)
+    """Return the places of the newest requests of one way."""
+    newest = sa.select(*_PLACE).where(way.condition, *conditions).order_by(*_NEWEST_FIRST).limit(limit)
     if way.level is None:
         return newest
     level = request.c[way.level]
@@ -299,21 +308,35 @@ def _along(way: Way, conditions: Sequence[Condition], limit: int, reader: Reader
 
 
 def _of_accounts(conditions: Sequence[Condition], search: Search, reader: Reader) -> sa.Select[Any]:
-    """Return the newest requests of some accounts; their keys lie together, whatever the month."""
+    """Return the places of the newest requests of some accounts; their keys lie together, whatever the month.
+
+    Keys are sorted before any request is looked at: the limit, which none ever meets, keeps PostgreSQL from doing so later.
+    """
     ids = given_values(postgresql_=is_postgresql(reader.session))
-    key = request_key.c
+    keys = sa.select(request_key.c.received_at, request_key.c.command_id).where(
+        request_key.c.account_id.in_(ids)
+    )
+    newest = keys.order_by(request_key.c.received_at.desc(), request_key.c.command_id.desc())
+    key = newest.limit(_ALL).subquery().c
     mine = sa.and_(request.c.received_at == key.received_at, request.c.command_id == key.command_id)
     return (
-        sa.select(*_LISTED)
-        .select_from(request_key.join(request, mine))
-        .where(key.account_id.in_(ids), *conditions)
+        sa.select(*_PLACE)
+        .where(mine, *conditions)
         .order_by(key.received_at.desc(), key.command_id.desc())
         .limit(search.limit)
     )
 
 
-def _together(parts: Sequence[sa.Select[Any]], limit: int) -> sa.Select[Any]:
-    if len(parts) == 1:
-        return parts[0]
-    every = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
-    return sa.select(every).order_by(every.c.received_at.desc(), every.c.command_id.desc()).limit(limit)
+def _together(parts: Sequence[sa.Select[Any]], period: Sequence[Condition], limit: int) -> sa.Select[Any]:
+    """Return the newest of what all parts find, with all that a list shows; the period again says which months to read."""
+    places = parts[0] if len(parts) == 1 else sa.union_all(*(sa.select(part.subquery()) for part in parts))
+    newest = places.subquery()
+    if len(parts) > 1:
+        order = (newest.c.received_at.desc(), newest.c.command_id.desc())
+        newest = sa.select(newest).order_by(*order).limit(limit).subquery()
+    mine = sa.and_(request.c.received_at == newest.c.received_at, request.c.command_id == newest.c.command_id)
+    return (
+        sa.select(*_LISTED)
+        .where(mine, *period)
+        .order_by(newest.c.received_at.desc(), newest.c.command_id.desc())
+    )

@@ -83,6 +83,7 @@ _newest("request_of_type", "type")
 _newest("request_of_rare_channel", "channel", only=request.c.channel.in_(("operator", "system")))
 _newest("request_of_principal", "on_behalf_of", only=request.c.on_behalf_of.is_not(None))
 _newest("request_exceptional", "exceptional", only=request.c.exceptional.is_not(None))
+_newest("request_exceptional_of_actor", "actor", "exceptional", only=request.c.exceptional.is_not(None))
 _newest("request_exceptional_of_master", "master", "exceptional", only=request.c.exceptional.is_not(None))
 
 # ``received_at`` is the request's; ``decision`` says what a person decided about the request.

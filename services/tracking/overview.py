@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import Any
 
 import sqlalchemy as sa
 
 from services.tracking.counting import EVERYBODY, begin_of
-from services.tracking.finding import LEVELS, Condition, Scope, Way, ways_to_overdue, work_of
+from services.tracking.finding import LEVELS, Condition, Scope, Way, overdue_ways, work_of
 from services.tracking.model import day, request, tally
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.tracking import ApproveRequest, GetRequestOverview, RequestOverview, StatusCount
@@ -23,20 +22,24 @@ _MOST_GAPS = 20
 def get_overview(query: GetRequestOverview, reader: Reader) -> RequestOverview:
     """Count the requests by status; the counts sum to the total."""
     scope, within = Scope.of(reader), _period(query)
+    narrowed = [scope.visible, *within]
+    late, awaiting = overdue_ways(reader), _awaiting(reader)
     if query.work_of:
-        narrowed = [scope.visible, sa.or_(*(way.condition for way in work_of(query.work_of))), *within]
-        counts = _live(
-            [sa.and_(way.condition, scope.visible, *within) for way in work_of(query.work_of)], reader
-        )
+        mine = work_of(query.work_of)
+        late, awaiting = _both(late, mine), _both(awaiting, mine)
+        counts = _live([sa.and_(way.condition, *narrowed) for way in mine], reader)
     else:
-        narrowed = [scope.visible, *within]
         counts = _of_all(query, scope, reader)
     return RequestOverview(
         total=counts.total(),
-        overdue=_number(ways_to_overdue(reader), narrowed, reader),
-        awaiting_me=_number([_awaiting(reader)], narrowed, reader),
+        overdue=_number(late, narrowed, reader),
+        awaiting_me=_number(awaiting, narrowed, reader),
         counts=[StatusCount(status=status, count=counts[status.value]) for status in RequestStatus],
     )
+
+
+def _both(some: Sequence[Way], others: Sequence[Way]) -> list[Way]:
+    return [Way(sa.and_(one.condition, other.condition)) for one in some for other in others]
 
 
 def _period(query: GetRequestOverview) -> list[Condition]:
@@ -50,22 +53,24 @@ def _period(query: GetRequestOverview) -> list[Condition]:
 
 def _number(ways: Iterable[Way], conditions: Sequence[Condition], reader: Reader) -> int:
     found = [sa.select(sa.func.count()).select_from(request).where(way.whole, *conditions) for way in ways]
-    return sum(reader.session.scalar(one) or 0 for one in found)
+    each = sa.union_all(*found) if found else None
+    return 0 if each is None else sum(reader.session.scalars(each))
 
 
-def _awaiting(reader: Reader) -> Way:
-    """Return the way to what the caller could approve: somebody else's, by functions that the caller has there."""
+def _awaiting(reader: Reader) -> list[Way]:
+    """Return the ways to what the caller could approve: somebody else's, by functions that the caller has there."""
     actor = reader.actor
+    if not actor.may(ApproveRequest.contract.function or ""):
+        return []
     may = [
         sa.and_(_approver == function, _under(numbers) if not actor.everywhere(function) else sa.true())
         for function, numbers in sorted(actor.grants.items())
-        if actor.may(ApproveRequest.contract.function or "")
     ]
     waits = request.c.exceptional == RequestStatus.AWAITING_APPROVAL.value
     not_own = sa.and_(
         request.c.actor != actor.user_id, sa.func.coalesce(request.c.on_behalf_of, "") != actor.user_id
     )
-    return Way(sa.and_(waits, not_own, sa.or_(sa.false(), *may)))
+    return [Way(sa.and_(waits, not_own, sa.or_(*may)))]
 
 
 _approver = sa.func.coalesce(request.c.approver_function, ApproveRequest.contract.function)
@@ -84,12 +89,14 @@ def _of_all(query: GetRequestOverview, scope: Scope, reader: Reader) -> Counter[
     within = [_between(gap) for gap in gaps]
     masters = [EVERYBODY] if scope.numbers is None else scope.numbers
     counts = _tallied(masters, days, gaps, reader)
+    live: list[Condition] = []
     for way in scope.ways():
-        if scope.numbers is None or way.level == "master":
-            counts += _live([sa.and_(way.whole, one) for one in within], reader)
-        else:
-            counts += _live([sa.and_(way.whole, *_period(query))], reader)
-    return counts
+        is_tallied = scope.numbers is None or way.level == "master"
+        live += [
+            sa.and_(way.whole, one)
+            for one in (within if is_tallied else [sa.and_(sa.true(), *_period(query))])
+        ]
+    return counts + _live(live, reader)
 
 
 def _counted_days(query: GetRequestOverview, reader: Reader) -> list[date]:
@@ -142,12 +149,15 @@ def _tallied(
 
 
 def _live(conditions: Iterable[Condition], reader: Reader) -> Counter[str]:
+    counted = [
+        sa.select(request.c.status, sa.func.count()).where(condition).group_by(request.c.status)
+        for condition in conditions
+    ]
+    return _counter(sa.union_all(*counted), reader) if counted else Counter()
+
+
+def _counter(statement: sa.Executable, reader: Reader) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for condition in conditions:
-        counted = sa.select(request.c.status, sa.func.count()).where(condition).group_by(request.c.status)
-        counts += _counter(counted, reader)
+    for status, number in reader.session.execute(statement):
+        counts[status] += int(number)
     return counts
-
-
-def _counter(statement: sa.Select[Any], reader: Reader) -> Counter[str]:
-    return Counter({status: int(number) for status, number in reader.session.execute(statement)})

@@ -68,7 +68,17 @@ _TYPES = (
 _RARE_TYPE = "identity.revoke-delegation"
 _LAST_NAMES = 4000
 
-Question = Callable[[random.Random], Message]
+
+class Chance(random.Random):
+    """Draws what is asked for; ``company`` is the viewer's own, of which alone a client asks."""
+
+    company: int | None = None
+
+    def some_company(self) -> int:
+        return self.randrange(COMPANIES) if self.company is None else self.company
+
+
+Question = Callable[[Chance], Message]
 
 
 def numbers_of(company: int, intermediate: int = 0, basic: int = 0) -> tuple[str, str, str]:
@@ -230,23 +240,23 @@ class Draw:
     now: datetime
     command_ids: list[str]
 
-    def day(self, chance: random.Random) -> datetime:
+    def day(self, chance: Chance) -> datetime:
         return self.now - timedelta(days=chance.uniform(1, 30 * (MONTHS - 1)))
 
     def week(self, **criteria: Any) -> Question:
-        def ask(chance: random.Random) -> Message:
+        def ask(chance: Chance) -> Message:
             day = self.day(chance)
             return FindRequests(received_from=day, received_before=day + timedelta(days=7), **criteria)
 
         return ask
 
-    def account(self, chance: random.Random) -> str:
+    def account(self, chance: Chance) -> str:
         return f"acc_{chance.randrange(self.accounts):026x}"
 
     def deep(self, question: Question) -> Question:
         """Return the same question about a page somewhere in between."""
 
-        def ask(chance: random.Random) -> Message:
+        def ask(chance: Chance) -> Message:
             cursor = encode_cursor((self.day(chance).isoformat(), chance.choice(self.command_ids)))
             query: Any = question(chance)
             return cast(Message, replace(query, cursor=cursor))
@@ -254,16 +264,16 @@ class Draw:
         return ask
 
 
-def find(**criteria: Callable[[random.Random], Any] | Any) -> Question:
+def find(**criteria: Callable[[Chance], Any] | Any) -> Question:
     """Return what asks by these criteria; one that is a function draws its value."""
 
-    def ask(chance: random.Random) -> Message:
+    def ask(chance: Chance) -> Message:
         return FindRequests(**{k: v(chance) if callable(v) else v for k, v in criteria.items()})
 
     return ask
 
 
-def surname(chance: random.Random) -> str:
+def surname(chance: Chance) -> str:
     """Return a surname that some holders have."""
     return f"{chance.randrange(_LAST_NAMES):04}".translate(str.maketrans("0123456789", "aeioubrstn")) + "er"
 
@@ -276,7 +286,7 @@ def searches(draw: Draw) -> dict[str, Question]:
         "type": find(type=lambda chance: chance.choice(_TYPES)),
         "week": draw.week(),
         "control account": find(
-            control_account=lambda chance: chance.choice(numbers_of(chance.randrange(COMPANIES)))
+            control_account=lambda chance: chance.choice(numbers_of(chance.some_company()))
         ),
         "account": find(account_id=draw.account),
         "accounts of 100 cards": lambda chance: SearchRequests(
@@ -286,7 +296,7 @@ def searches(draw: Draw) -> dict[str, Question]:
         "channel": find(channel=Channel.API),
         "channel, rare": find(channel=Channel.SYSTEM),
         "type, rare": find(type=_RARE_TYPE),
-        "work of a user": find(work_of=lambda chance: f"user{chance.randrange(COMPANIES)}.1"),
+        "work of a user": find(work_of=lambda chance: f"user{chance.some_company()}.1"),
         "name, rare": find(name=lambda chance: f"{surname(chance)} {'aeiou'[chance.randrange(5)]}"),
         "surname": find(name=surname),
         "name, two letters": find(name=lambda chance: surname(chance)[:2]),
@@ -300,11 +310,11 @@ def searches(draw: Draw) -> dict[str, Question]:
         "type, failed": find(type=_TYPES[-1], status=RequestStatus.FAILED),
         "account, type": find(account_id=draw.account, type=_TYPES[0]),
         "control account, rejected": find(
-            control_account=lambda chance: numbers_of(chance.randrange(COMPANIES))[0],
+            control_account=lambda chance: numbers_of(chance.some_company())[0],
             status=RequestStatus.REJECTED,
         ),
         "work of a user, rejected": find(
-            work_of=lambda chance: f"user{chance.randrange(COMPANIES)}.1", status=RequestStatus.REJECTED
+            work_of=lambda chance: f"user{chance.some_company()}.1", status=RequestStatus.REJECTED
         ),
         "type, channel, period": draw.week(type=_TYPES[2], channel=Channel.API),
         "overview": lambda _: GetRequestOverview(),
@@ -312,7 +322,7 @@ def searches(draw: Draw) -> dict[str, Question]:
             received_from=draw.now - timedelta(days=chance.uniform(80, 90))
         ),
         "overview of a user's work": lambda chance: GetRequestOverview(
-            work_of=f"user{chance.randrange(COMPANIES)}.1"
+            work_of=f"user{chance.some_company()}.1"
         ),
     }
     found |= {f"status {status}": find(status=status) for status in RequestStatus}
@@ -321,39 +331,42 @@ def searches(draw: Draw) -> dict[str, Question]:
     return found
 
 
-def viewers() -> dict[str, Callable[[random.Random], Actor]]:
+def viewers() -> dict[str, Callable[[Chance], Actor]]:
     """Return who asks: the issuer, who sees everything, and users of ever smaller parts of a company."""
 
-    def client(user: str, *numbers: str) -> Actor:
-        grants = {"tracking.view": frozenset(numbers), "tracking.approve": frozenset(numbers)}
-        return Actor(user_id=user, party=Party.CLIENT, grants=grants)
+    def issuer(chance: Chance) -> Actor:
+        chance.company = None
+        return Actor(
+            user_id="operator", party=Party.ISSUER, grants={"tracking.view": frozenset({EVERYWHERE})}
+        )
 
-    issuer = Actor(user_id="operator", party=Party.ISSUER, grants={"tracking.view": frozenset({EVERYWHERE})})
+    def client(
+        user: int, *places: tuple[int, int], level: int, company: int | None = None
+    ) -> Callable[[Chance], Actor]:
+        def sign_in(chance: Chance) -> Actor:
+            chance.company = chance.randrange(COMPANIES) if company is None else company
+            numbers = frozenset(numbers_of(chance.company, *place)[level] for place in places)
+            grants = {"tracking.view": numbers, "tracking.approve": numbers}
+            return Actor(user_id=f"user{chance.company}.{user}", party=Party.CLIENT, grants=grants)
+
+        return sign_in
+
     return {
-        "issuer": lambda _: issuer,
-        "principal of a master": lambda chance: client(
-            f"user{(c := chance.randrange(COMPANIES))}.0", numbers_of(c)[0]
-        ),
-        "principal of the largest": lambda _: client("user0.0", numbers_of(0)[0]),
-        "PA of an intermediate": lambda chance: client(
-            f"user{(c := chance.randrange(COMPANIES))}.1", numbers_of(c, 1)[1]
-        ),
-        "PA of six basics": lambda chance: client(
-            f"user{(c := chance.randrange(COMPANIES))}.2",
-            *(numbers_of(c, place // 2, place % 2)[2] for place in range(6)),
-        ),
-        "PA of a basic": lambda chance: client(
-            f"user{(c := chance.randrange(COMPANIES))}.3", numbers_of(c, 2, 1)[2]
-        ),
+        "issuer": issuer,
+        "principal of a master": client(0, (0, 0), level=0),
+        "principal of the largest": client(0, (0, 0), level=0, company=0),
+        "PA of an intermediate": client(1, (1, 0), level=1),
+        "PA of six basics": client(2, *((place // 2, place % 2) for place in range(6)), level=2),
+        "PA of a basic": client(3, (2, 1), level=2),
     }
 
 
 def measure(
-    database: Database, who: str, viewer: Callable[[random.Random], Actor], search: str, question: Question,
+    database: Database, who: str, viewer: Callable[[Chance], Actor], search: str, question: Question,
     times: int, now: datetime,
 ) -> Measured:  # fmt: skip
     """Ask the same kind of question so many times, and say how long it took."""
-    chance = random.Random(f"{who} {search}")
+    chance = Chance(f"{who} {search}")
     seconds, rows = [], 0
     for number in range(times + _WARM_UP):
         actor, query = viewer(chance), question(chance)
@@ -378,8 +391,9 @@ def write_report(found: list[Measured], requests: int, accounts: int, size: str,
     """Write the table, the slowest first."""
     words = (
         f"Written by `make bench-tracking` on {datetime.now(UTC):%d %B %Y}: {requests:,} requests of {MONTHS} months about"
-        f" {accounts:,} card accounts of {COMPANIES} companies, {size} on PostgreSQL 17 with its default settings"
-        f" (`shared_buffers` 128 MB), on {os.cpu_count()} cores ({platform.machine()}) that other work shared. Each search"
+        f" {accounts:,} card accounts of {COMPANIES} companies, {size} on PostgreSQL 17 with 6 GB of"
+        f" `shared_buffers` and else its default settings, on {os.cpu_count()} cores ({platform.machine()}) that other work shared"
+        f" (load average {os.getloadavg()[1]:.1f}). Each search"
         f" is asked {times} times with other values, through the service's own queries, after a few to warm up; the time is"
         " the whole read, from the question to the rows as the service hands them on. The slowest are first."
     )
@@ -411,6 +425,8 @@ def filled(requests: int, accounts: int, url: str | None, now: datetime) -> Iter
         return
     with closing(start_postgres()) as server, server.new_database() as fresh:
         upgrade(service, fresh.url)
+        server.execute("alter system set shared_buffers = '6GB'")
+        server.restart()
         print(f"filling {fresh.url}", flush=True)
         fill(fresh.url, requests, accounts, now)
         with closing(Database(fresh.url)) as database:
@@ -426,7 +442,7 @@ def main() -> int:
     parser.add_argument("--accounts", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=100, help="questions of each kind")
     parser.add_argument("--only", default="", help="searches whose name holds this")
-    parser.add_argument("--who", default="", help="viewers whose name holds this")
+    parser.add_argument("--who", default="", help="viewers whose name holds one of these")
     parser.add_argument(
         "--keep", action="store_true", help="leave the filled database until a line is entered"
     )
@@ -439,6 +455,9 @@ def main() -> int:
             input()
             return 0
         with database.read() as session:
+            session.connection().exec_driver_sql("set statement_timeout = 0")
+            for statement in _WARM:
+                session.connection().exec_driver_sql(statement)
             ids = list(session.connection().exec_driver_sql(_SAMPLE).scalars())
             size = str(
                 session.connection()
@@ -448,7 +467,7 @@ def main() -> int:
         draw = Draw(arguments.accounts, now, ids)
         for who, viewer in viewers().items():
             for search, question in searches(draw).items():
-                if arguments.only in search and arguments.who in who:
+                if arguments.only in search and any(each in who for each in arguments.who.split(",")):
                     one = measure(database, who, viewer, search, question, arguments.times, now)
                     print(
                         f"{one.who:26} {one.search:28} {one.median:8.1f} {one.p95:8.1f} {one.rows:5}",
@@ -456,13 +475,20 @@ def main() -> int:
                     )
                     found.append(one)
     slow = [one for one in found if one.p95 >= LIMIT_MILLISECONDS]
-    if not (arguments.only or arguments.who):
+    if not arguments.only:
         write_report(found, arguments.requests, arguments.accounts, size, arguments.times)
     for one in slow:
         print(f"too slow: {one.who}, {one.search}: p95 {one.p95:.1f} ms", file=sys.stderr)
     return 1 if slow else 0
 
 
+_WARM = (
+    "create extension if not exists pg_prewarm",
+    """select sum(pg_prewarm(oid::regclass, 'read')) from pg_class where relkind in ('r', 'i')
+    and relnamespace in ('public'::regnamespace, 'months'::regnamespace)""",
+    """select sum(pg_prewarm(oid::regclass)) from pg_class where relkind = 'i'
+    and relnamespace in ('public'::regnamespace, 'months'::regnamespace) and oid::regclass::text !~ 'step|embossed'""",
+)
 _SAMPLE = "select command_id from request_key tablesample bernoulli (0.01) limit 1000"
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ def test_a_session_says_who_it_is_and_what_may_be_done_where(identity: Identity)
     (session,) = identity.check(identity.token())
     assert session is not None
     assert session.pop("session_id").startswith("ses_")
+    assert session.pop("user").startswith("usr_")
     assert datetime.fromisoformat(session.pop("expires_at")) == identity.now + timedelta(minutes=30)
     functions = sorted(ROLES["programme_administrator"].functions)
     assert session == {
@@ -25,7 +26,10 @@ def test_a_session_says_who_it_is_and_what_may_be_done_where(identity: Identity)
         "role": "programme_administrator",
         "party": "client",
         "company": "C-1",
+        "second_factor_needed": False,
+        "approvals": [],
         "grants": [[functions, ["100000000000001", "100000000000002"]]],
+        "lent": [],
     }
 
 

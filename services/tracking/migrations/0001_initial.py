@@ -156,6 +156,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("exceptional IS NOT NULL"),
         )
         batch_op.create_index(
+            "request_exceptional_of_actor",
+            ["actor", "exceptional", "received_at", "command_id"],
+            unique=False,
+            postgresql_where=sa.text("exceptional IS NOT NULL"),
+            sqlite_where=sa.text("exceptional IS NOT NULL"),
+        )
+        batch_op.create_index(
             "request_exceptional_of_master",
             ["master", "exceptional", "received_at", "command_id"],
             unique=False,
