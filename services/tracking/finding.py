@@ -108,13 +108,13 @@ def is_overdue(now: datetime) -> Condition:
 def ways_to_overdue(reader: Reader) -> list[Way]:
     """Return the ways to what is past its service time; all of it waits, so it stands in the index of the exceptional."""
     entered = [request.c.exceptional == status.value for status in MAY_BE_OVERDUE]
-    return [Way(sa.and_(one, is_overdue(reader.now))) for one in (*entered, _just_received(reader))]
+    return [Way(sa.and_(one, is_overdue(reader.now))) for one in (*entered, just_received(reader))]
 
 
 def overdue_ways(reader: Reader) -> list[Way]:
     """Return the same in fewer ways, where the order does not matter."""
     entered = request.c.exceptional.in_([status.value for status in MAY_BE_OVERDUE])
-    return [Way(sa.and_(one, is_overdue(reader.now))) for one in (entered, _just_received(reader))]
+    return [Way(sa.and_(one, is_overdue(reader.now))) for one in (entered, just_received(reader))]
 
 
 def ways_to_status(status: RequestStatus, reader: Reader) -> list[Way]:
@@ -122,10 +122,10 @@ def ways_to_status(status: RequestStatus, reader: Reader) -> list[Way]:
     if status is RequestStatus.COMPLETED:
         return [Way(request.c.status == status.value)]
     entered = Way(request.c.exceptional == status.value)
-    return [entered, Way(_just_received(reader))] if status is RequestStatus.RECEIVED else [entered]
+    return [entered, Way(just_received(reader))] if status is RequestStatus.RECEIVED else [entered]
 
 
-def _just_received(reader: Reader) -> Condition:
+def just_received(reader: Reader) -> Condition:
     """Return the condition for what was received so lately that no job has entered it among the exceptional."""
     entered_until = reader.session.scalar(sa.select(mark.c.until).where(mark.c.job == LINGERING))
     at = sa.and_(request.c.status == RequestStatus.RECEIVED.value, request.c.exceptional.is_(None))

@@ -8,7 +8,7 @@ from itertools import pairwise
 import sqlalchemy as sa
 
 from services.tracking.counting import EVERYBODY, begin_of
-from services.tracking.finding import LEVELS, Condition, Scope, Way, overdue_ways, work_of
+from services.tracking.finding import LEVELS, Condition, Scope, Way, just_received, overdue_ways, work_of
 from services.tracking.model import day, request, tally
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.tracking import ApproveRequest, GetRequestOverview, RequestOverview, StatusCount
@@ -27,7 +27,8 @@ def get_overview(query: GetRequestOverview, reader: Reader) -> RequestOverview:
     if query.work_of:
         mine = work_of(query.work_of)
         late, awaiting = _both(late, mine), _both(awaiting, mine)
-        counts = _live([sa.and_(way.condition, *narrowed) for way in mine], reader)
+        own = scope.numbers is None or query.work_of == scope.user_id  # all of it may be seen
+        counts = _of_user(query.work_of, within, reader) if own else _live_ways(mine, narrowed, reader)
     else:
         counts = _of_all(query, scope, reader)
     return RequestOverview(
@@ -81,6 +82,30 @@ def _under(numbers: Iterable[str]) -> Condition:
 
 
 # Adding up
+
+
+def _of_user(user_id: str, within: Sequence[Condition], reader: Reader) -> Counter[str]:
+    """Count all work of a user in one statement, so that its counts are of one instant.
+
+    An index alone counts what the user asked and what of it is exceptional; all the rest of it is completed.
+    """
+    asked, on_behalf = (way.condition for way in work_of(user_id))
+    entered, number = request.c.exceptional, sa.func.count()
+    parts = [
+        sa.select(sa.literal(""), number).where(asked, *within),
+        sa.select(entered, number).where(asked, entered.is_not(None), *within).group_by(entered),
+        sa.select(sa.literal(RequestStatus.RECEIVED.value), number).where(
+            asked, just_received(reader), *within
+        ),
+    ]
+    counts = _counter(sa.union_all(*parts), reader)
+    everything = counts.pop("", 0)
+    counts[RequestStatus.COMPLETED.value] = everything - counts.total()
+    return counts + _live([sa.and_(on_behalf, *within)], reader)
+
+
+def _live_ways(ways: Iterable[Way], conditions: Sequence[Condition], reader: Reader) -> Counter[str]:
+    return _live([sa.and_(way.condition, *conditions) for way in ways], reader)
 
 
 def _of_all(query: GetRequestOverview, scope: Scope, reader: Reader) -> Counter[str]:

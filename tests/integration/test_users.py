@@ -4,6 +4,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import cache
 from typing import Any
 
 import httpx
@@ -107,7 +108,23 @@ def text_of(mail: EmailMessage) -> str:
 
 @pytest.fixture
 def firm(installation: Installation) -> Firm:
-    """A new company with a master, an intermediate and a basic control account, enrolled by the issuer."""
+    """A company whose settings no test changes."""
+    return _firm_of(installation)
+
+
+@pytest.fixture
+def new_firm(installation: Installation) -> Firm:
+    """A company of the test's own."""
+    return enrolled_firm(installation)
+
+
+@cache
+def _firm_of(installation: Installation) -> Firm:
+    return enrolled_firm(installation)
+
+
+def enrolled_firm(installation: Installation) -> Firm:
+    """Have the issuer enrol a company with a master, an intermediate and a basic control account."""
     operator = installation.portal(OPERATOR)
     digits = f"{secrets.randbelow(10**10):010}"
     number, master, middle, branch = f"T{digits}", *(f"{digits}{place:05}" for place in (0, 1, 2))
@@ -251,11 +268,11 @@ def test_a_forgotten_password_is_replaced_by_mail(firm: Firm) -> None:
     Portal(firm.installation.url, {"user_id": portal.user_id, "password": body["password"]})
 
 
-def test_a_company_demands_a_second_factor(firm: Firm) -> None:
+def test_a_company_demands_a_second_factor(new_firm: Firm) -> None:
     """Without one nothing can be done but set one up; with it the password alone is not enough."""
-    _, portal = firm.user("principal_programme_administrator")
+    _, portal = new_firm.user("principal_programme_administrator")
     settings = {"second_factor_required": True}
-    assert portal.send(f"/companies/{firm.number}/settings", settings, wait=10).status_code == 200
+    assert portal.send(f"/companies/{new_firm.number}/settings", settings, wait=10).status_code == 200
     me = portal.get("/me")
     assert (me["second_factor_needed"], me["functions"]) == (True, [])
     assert portal.http.get("/users").status_code == 403
@@ -273,19 +290,19 @@ def test_a_company_demands_a_second_factor(firm: Firm) -> None:
     assert portal.http.post("/sessions", json={**credentials, "otp": codes[0]}).status_code == 401
 
 
-def test_somebody_vouches_for_a_new_user(firm: Firm) -> None:
+def test_somebody_vouches_for_a_new_user(new_firm: Firm) -> None:
     """IDN-06: where the company demands it, no access code is mailed before."""
-    voucher_id, voucher = firm.user("identity_voucher")
+    voucher_id, voucher = new_firm.user("identity_voucher")
     assert (
-        firm.operator.send(
-            f"/companies/{firm.number}/settings", {"vouching_required": True}, wait=10
+        new_firm.operator.send(
+            f"/companies/{new_firm.number}/settings", {"vouching_required": True}, wait=10
         ).status_code
         == 200
     )
-    newcomer = firm.enrol("programme_administrator", firm.branch)
-    early = firm.operator.send(f"/users/{newcomer.user}/access-code", wait=10)
+    newcomer = new_firm.enrol("programme_administrator", new_firm.branch)
+    early = new_firm.operator.send(f"/users/{newcomer.user}/access-code", wait=10)
     assert (early.status_code, early.json()["code"]) == (422, "not_vouched_for")
-    assert not [one for one in firm.installation.mails() if newcomer.email in one["To"]]
+    assert not [one for one in new_firm.installation.mails() if newcomer.email in one["To"]]
 
     assert voucher.send(f"/users/{newcomer.user}/vouch", wait=10).status_code == 200
 
