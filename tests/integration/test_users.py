@@ -203,6 +203,14 @@ def test_more_rights_wait_for_the_principals_consent(firm: Firm) -> None:
     assert principal.get(f"/users/{principal_id}")["entitlements"]
 
 
+def test_without_a_principal_nobody_gets_more(new_firm: Firm) -> None:
+    """It is said at once, and nothing waits for ever."""
+    newcomer = new_firm.enrol("programme_manager")
+    more = {"give": [{"function": "accounts.suspend", "control_account": new_firm.branch}]}
+    answer = new_firm.operator.send(f"/users/{newcomer.user}/entitlements", more, wait=10)
+    assert (answer.status_code, answer.json()["code"]) == (422, "nobody_can_consent")
+
+
 def test_rights_are_taken_at_once(firm: Firm) -> None:
     """No consent for less, and an open session loses it with the next request."""
     user, portal = firm.user("principal_programme_administrator")

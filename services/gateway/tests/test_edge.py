@@ -14,6 +14,7 @@ from services.gateway.calls import Answer, NoAnswer
 from services.gateway.upstream import Assertions, Upstream
 from shared.actor import Signer, Verifier
 from shared.clock import utc_now
+from shared.contracts import load_all
 from shared.messaging.bus import BrokerAway, Publication, Sent, Unroutable
 from shared.messaging.envelope import decode
 from shared.observability import Metrics
@@ -47,7 +48,11 @@ ANSWERS: Mapping[str, Any] = {
     "/tracking/search": {"data": [], "has_more": False, "next_cursor": None, "total": None},
     "/progress": {COMMAND: {"tracking_number": NUMBER, "status": "processing", "settled": False}},
     f"/tracking/{NUMBER}": {"command_id": COMMAND},
-    "/scopes": {"account": {ACCOUNT: [MASTER], OTHER: ["900000000000009"]}},
+    "/scopes": {
+        "account": {ACCOUNT: [MASTER], OTHER: ["900000000000009"]},
+        "control_account": {MASTER: [MASTER]},
+        "company": {"C-1": [MASTER]},
+    },
 }
 
 
@@ -111,6 +116,7 @@ class System:
         self.session: dict[str, Any] | None = SESSION
         self.visible = True
         self.asked: list[tuple[str, Any]] = []
+        load_all()
         assertions = Assertions(Signer(KEYS["assertion_private_key"]), utc_now)
         upstreams = {
             name: Upstream(name, self.service, assertions) for name in ("identity", "accounts", "tracking")
@@ -378,3 +384,79 @@ def test_a_stream_ends_with_the_right_to_it(
     assert all(beat == b": still here\n\n" for beat in told), "it ends"
     assert sum(path == "/sessions/check" for path, _ in system.asked[before:]) == 1, "when that is known"
     stream.close()
+
+
+LENT = {
+    "delegation": "dlg_1",
+    "lender": "boss",
+    "lender_name": "B. Oss",
+    "ends_at": "2030-01-01T00:00:00+00:00",
+    "grants": [[["accounts.cancel"], [MASTER]]],
+}
+
+
+def test_what_is_lent_is_all_that_can_be_done_in_the_lenders_stead(system: System) -> None:
+    """The command bears both names and the lent functions alone (IDN-07)."""
+    system.session = {**SESSION, "grants": [[["accounts.view"], ["*"]]], "lent": [LENT]}
+
+    assert system.post(CANCEL, {"reason": "fraud"}).status_code == 403
+    assert system.post(CANCEL, {"reason": "fraud", "on_behalf_of": "boss"}).status_code == 202
+
+    (published,) = system.broker.published
+    envelope = decode(published.body)
+    assert (envelope.actor, envelope.on_behalf_of) == ("pa", "boss")
+    actor = Verifier(KEYS["assertion_public_key"], "accounts").verify(envelope.assertion, envelope.time)
+    assert (actor.user_id, actor.on_behalf_of) == ("pa", "boss")
+    assert dict(actor.grants) == {"accounts.cancel": frozenset({MASTER})}
+
+
+@pytest.mark.parametrize(("lender", "status"), [("stranger", 403), ("", 422), (7, 422), ("x" * 65, 422)])
+def test_nobody_acts_for_who_lends_nothing(system: System, lender: Any, status: int) -> None:
+    """What no user ID could be is named as wrong input."""
+    system.session = {**SESSION, "lent": [LENT]}
+    answer = system.post(CANCEL, {"reason": "fraud", "on_behalf_of": lender})
+    assert answer.status_code == status
+    assert not system.broker.published
+
+
+def test_one_key_is_not_for_two_askers(system: System) -> None:
+    """The same command for oneself and for a lender are two."""
+    system.session = {**SESSION, "lent": [LENT]}
+    for body in ({"reason": "fraud"}, {"reason": "fraud", "on_behalf_of": "boss"}):
+        system.post(CANCEL, body, **{"Idempotency-Key": "once"})
+    own, lent = (decode(one.body) for one in system.broker.published)
+    assert own.id == lent.id
+    assert own.fingerprint != lent.fingerprint
+
+
+def test_a_secret_travels_sealed(system: System) -> None:
+    """Only who holds the key reads it; and its hash cannot be guessed at (ADR 12)."""
+    system.session = {**SESSION, "grants": [[["users.enrol"], ["*"]]]}
+    phrases = ["the keeper's green parrot", "the keeper's green parrot", "the keeper's grey parrot"]
+    for phrase in phrases:
+        body = {
+            "name": "Nora",
+            "email": "nora@company.example",
+            "role": "programme_manager",
+            "company": "C-1",
+            "control_accounts": [MASTER],
+            "secret_phrase": phrase,
+        }
+        assert system.post("/api/v1/users", body).status_code == 202
+
+    published = [decode(one.body) for one in system.broker.published]
+    for one, phrase in zip(published, phrases, strict=True):
+        assert isinstance(one.data, Mapping)
+        assert phrase not in str(one.data)
+        assert Seal(str(KEYS["sealing_key"])).open(one.data["secret_phrase"]) == phrase
+    same, again, other = (one.fingerprint for one in published)
+    assert same == again != other
+
+
+def test_a_secret_that_is_too_long_is_refused_by_name(system: System) -> None:
+    """The sealed form would not fit either."""
+    system.session = {**SESSION, "grants": [[["users.enrol"], ["*"]]]}
+    body = {"name": "N", "email": "n@c.example", "role": "issuer_help_desk", "secret_phrase": "x" * 201}
+    answer = system.post("/api/v1/users", body)
+    assert answer.status_code == 422
+    assert answer.get_json()["errors"][0]["pointer"] == "/secret_phrase"
