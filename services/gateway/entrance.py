@@ -68,14 +68,18 @@ class Entrance:
     def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
         self._upstreams = upstreams
         self._sessions: Loader[str, dict[str, Any]] = Loader("sessions", self._check_sessions)
+        self._glances: Loader[str, dict[str, Any]] = Loader("glances", self._glance_at_sessions)
         self._places: Loader[Place, tuple[str, ...]] = Loader("scopes", self._find_places)
 
-    def session(self) -> "Future[dict[str, Any] | None]":
-        """Begin to look up the session of this request; raises a 401 problem where it bears no token."""
+    def session(self, *, used: bool = True) -> "Future[dict[str, Any] | None]":
+        """Begin to look up the session of this request; raises a 401 problem where it bears no token.
+
+        A session lives on by being used; what goes on by itself does not use it.
+        """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or len(token) not in _TOKEN_LENGTHS:
             raise not_signed_in()
-        return self._sessions.load(token)
+        return (self._sessions if used else self._glances).load(token)
 
     def visitor(self, session: "Future[dict[str, Any] | None]") -> Visitor:
         """Return who is asking; raises a 401 problem where the session is over."""
@@ -109,9 +113,13 @@ class Entrance:
                 raise NotFound("thing")
         return max((path for path in paths if path), key=len, default=())
 
-    def _check_sessions(self, tokens: Sequence[str]) -> Mapping[str, dict[str, Any]]:
-        found = self._upstreams["identity"].post("/sessions/check", {"tokens": list(tokens)})["sessions"]
+    def _check_sessions(self, tokens: Sequence[str], *, used: bool = True) -> Mapping[str, dict[str, Any]]:
+        asked = {"tokens": list(tokens), "used": used}
+        found = self._upstreams["identity"].post("/sessions/check", asked)["sessions"]
         return {token: session for token, session in zip(tokens, found, strict=True) if session}
+
+    def _glance_at_sessions(self, tokens: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+        return self._check_sessions(tokens, used=False)
 
     def _find_places(self, places: Sequence[Place]) -> Mapping[Place, tuple[str, ...]]:
         asked: dict[str, dict[str, list[str]]] = {}

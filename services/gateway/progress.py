@@ -80,7 +80,7 @@ class _Watcher:
         if time.monotonic() - self._at < ADMIT_EVERY_SECONDS:
             return True
         try:
-            actor = self._entrance.visitor(self._entrance.session()).actor
+            actor = self._entrance.visitor(self._entrance.session(used=False)).actor
             if actor != self._admitted:
                 self._admit(actor)
         except (Problem, Rejected, Unavailable):

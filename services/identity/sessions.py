@@ -42,9 +42,12 @@ def start_session(
 
 
 def check_sessions(
-    database: Database, tokens: Sequence[str], *, now: datetime, lifetime: timedelta
+    database: Database, tokens: Sequence[str], *, now: datetime, lifetime: timedelta, used: bool = True
 ) -> list[SignedIn | None]:
-    """Return the session of each token, None where it is unknown, expired or revoked; being checked is being used."""
+    """Return the session of each token, None where it is unknown, expired or revoked.
+
+    Being checked is being used, which lets a session live on (IDN-08), unless it is said that nobody does.
+    """
     hashes = [hash_token(token) for token in tokens]
     with database.read() as session:
         found = find_sessions(session, set(hashes), now=now, lifetime=lifetime)
@@ -53,7 +56,7 @@ def check_sessions(
         for signed_in in found.values()
         if signed_in.expires_at - lifetime <= now - rules.LAST_USE_STEP
     }
-    if due:
+    if due and used:
         with database.write() as session:
             kept = _keep_alive(session, due, now=now, lifetime=lifetime)
         for token_hash, signed_in in found.items():

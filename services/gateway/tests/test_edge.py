@@ -377,6 +377,8 @@ def test_a_stream_ends_with_the_right_to_it(
     before = len(system.asked)
     while sum(path == "/sessions/check" for path, _ in system.asked[before:]) < 2:
         assert next(told), "whoever may watch goes on"
+    checks = [body for path, body in system.asked[before:] if path == "/sessions/check"]
+    assert not any(body["used"] for body in checks), "and does not keep the session alive by it"
 
     happens(system)
     before = len(system.asked)

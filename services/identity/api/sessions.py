@@ -21,10 +21,12 @@ MOST_TOKENS = 500
 class Tokens:
     """The tokens of the requests that the gateway has in hand.
 
-    A token may be any text at all: refusing one would refuse everybody whose request is checked with it.
+    A token may be any text at all: refusing one would refuse everybody whose request is checked with it. ``used`` says
+    whether somebody uses these sessions just now, which keeps them alive.
     """
 
     tokens: Annotated[list[str], Items(0, MOST_TOKENS)]
+    used: bool = True
 
 
 def session_endpoints(running: Running) -> Blueprint:
@@ -43,7 +45,11 @@ def session_endpoints(running: Running) -> Blueprint:
     def check() -> Response:
         given: Tokens = strict(Tokens).load(json_body())
         return json_response(
-            {"sessions": check_sessions(database, given.tokens, now=clock(), lifetime=lifetime)}
+            {
+                "sessions": check_sessions(
+                    database, given.tokens, now=clock(), lifetime=lifetime, used=given.used
+                )
+            }
         )
 
     @endpoints.delete("/sessions/<session_id>")

@@ -199,3 +199,14 @@ def test_only_the_gateway_itself_is_answered(identity: Identity, method: str, pa
     assert (answer.status_code, answer.get_json()["code"]) == (403, "gateway_only")
     with identity.app.test_client() as client:
         assert client.open(path, method=method, json={}).status_code == 401
+
+
+def test_a_session_that_is_only_looked_at_is_not_used(identity: Identity) -> None:
+    """A page that watches a request by itself does not keep its user signed in."""
+    token = identity.token()
+    for _ in range(3):
+        identity.pass_by(minutes=9)
+        answer = identity.call("POST", "/sessions/check", {"tokens": [token], "used": False})
+        assert answer.get_json()["sessions"][0] is not None
+    identity.pass_by(minutes=4)
+    assert identity.check(token) == [None]
