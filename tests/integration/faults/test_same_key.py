@@ -1,5 +1,6 @@
 """One idempotency key, sent twenty times at the same instant: one command, one number, one effect."""
 
+import json
 import secrets
 import threading
 from collections.abc import Callable
@@ -42,6 +43,13 @@ def all_at_once(ask: Callable[[Portal], httpx.Response], portals: list[Portal]) 
         return list(pool.map(one, range(_TIMES)))
 
 
+def told_live(portal: Portal, answer: httpx.Response) -> list[str]:
+    """Watch a request through a gateway to its end, and return the statuses that were told."""
+    events = answer.json()["links"]["events"].removeprefix("/api/v1")
+    with portal.http.stream("GET", events) as stream:
+        return [json.loads(line[6:])["status"] for line in stream.iter_lines() if line.startswith("data: ")]
+
+
 def test_the_same_key_twenty_times_at_once(either: Installation) -> None:
     verdict = Verdict(either)
     urls = [either.url]
@@ -65,6 +73,7 @@ def test_the_same_key_twenty_times_at_once(either: Installation) -> None:
             assert len({answer.json()["tracking_number"] for answer in answers}) == 1
             assert answers[0].json()["tracking_number"]
             load.adopt(account, "cancel", key, answers[0])
+            assert told_live(portals[-1], answers[0])[-1] == "completed", "whichever gateway took it"
     for portal in portals:
         portal.http.close()
     verdict.find_nothing_lost_or_doubled(load)
