@@ -5,6 +5,7 @@ set for all would start faster, but a test that restarts RabbitMQ in one process
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -68,11 +69,19 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template(service_under_test: Service, postgres: Postgres) -> Iterator[str]:
-    """The name of a PostgreSQL database with the service's tables, to copy from."""
-    with postgres.new_database() as migrated:
-        upgrade(service_under_test, migrated.url)
-        yield migrated.name
+def template_of(postgres: Postgres) -> Iterator[Callable[[Service], str]]:
+    """Return the name of a PostgreSQL database with a service's tables, to copy from; made at the first asking."""
+    names: dict[str, str] = {}
+    with ExitStack() as stack:
+
+        def template(service: Service) -> str:
+            if service.name not in names:
+                migrated = stack.enter_context(postgres.new_database())
+                upgrade(service, migrated.url)
+                names[service.name] = migrated.name
+            return names[service.name]
+
+        yield template
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -83,7 +92,7 @@ def tables(request: pytest.FixtureRequest, service_under_test: Service, tmp_path
         upgrade(service_under_test, file)
         yield file
     else:
-        name = request.getfixturevalue("template")
+        name = request.getfixturevalue("template_of")(service_under_test)
         with request.getfixturevalue("postgres").new_database(name) as copy:
             yield copy.url
 
