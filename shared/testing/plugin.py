@@ -88,7 +88,7 @@ def template_of(postgres: Postgres) -> Iterator[Callable[[Service], str]]:
 def tables(request: pytest.FixtureRequest, service_under_test: Service, tmp_path: Path) -> Iterator[str]:
     """A database of each kind with the service's empty tables."""
     if request.param == "sqlite":
-        file = sqlite_url(tmp_path / "tables.sqlite")
+        file = sqlite_url(tmp_path / f"{service_under_test.name}.sqlite")
         upgrade(service_under_test, file)
         yield file
     else:

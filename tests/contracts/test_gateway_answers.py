@@ -34,6 +34,7 @@ OWN_PATHS = {"/openapi.json", "/docs", "/docs/start.js", "/docs/assets/{name}"}
 MASTER, INTERMEDIATE, BASIC = "379812345600002", "379812345600005", "379812345600010"
 USER = {"user_id": "issuer", "password": "correct horse battery staple"}
 MAILED = "the token of the mailed link"
+VISITOR = {"user_id": "visitor", "password": "correct horse battery staple"}
 HOLDER = {"user_id": "holder", "password": "correct horse battery staple"}
 
 
@@ -66,7 +67,8 @@ def shape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     common = {"company": None, "control_accounts": [EVERYWHERE], **contact}
     issuer = {**USER, **common, "name": "Issuer", "party": "issuer", "role": "issuer_operator"}
     holder = {**HOLDER, **common, "name": "Holder", "party": "holder", "role": "cardholder"}
-    load(shape.database("identity"), [issuer, holder], shape.clock())
+    visitor = {**issuer, **VISITOR}
+    load(shape.database("identity"), [issuer, holder, visitor], shape.clock())
     consumers = [shape.consumer(name) for name, service in shape.services.items() if service.consumes]
     threads = [threading.Thread(target=consumer.run, daemon=True) for consumer in consumers]
     for thread in threads:
@@ -155,8 +157,8 @@ def test_sessions(app: Flask) -> None:
 
 def test_signing_in_again_on_a_known_device(app: Flask) -> None:
     anybody = Caller(app.test_client())
-    first = anybody.ask("POST", "/sessions", json=USER, headers={"User-Agent": "a browser"}).get_json()
-    again = anybody.ask("POST", "/sessions", json={**USER, "device": first["device"]}).get_json()
+    first = anybody.ask("POST", "/sessions", json=VISITOR, headers={"User-Agent": "a browser"}).get_json()
+    again = anybody.ask("POST", "/sessions", json={**VISITOR, "device": first["device"]}).get_json()
     assert again["device"] == first["device"]
     here = Caller(app.test_client(), again["token"])
     there = here.ask("GET", "/me/sessions").get_json()["data"]
@@ -165,7 +167,7 @@ def test_signing_in_again_on_a_known_device(app: Flask) -> None:
     path = f"/me/sessions/{earlier['id']}"
     assert here.ask("DELETE", path, "/me/sessions/{session_id}").status_code == 204
     assert Caller(app.test_client(), first["token"]).ask("GET", "/me").status_code == 401
-    other = sign_in(app, USER)
+    other = sign_in(app, VISITOR)
     assert here.ask("DELETE", "/me/sessions").status_code == 204
     assert other.ask("GET", "/me/sessions").status_code == 401
     assert here.ask("GET", "/me").status_code == 200
