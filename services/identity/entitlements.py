@@ -102,6 +102,20 @@ def check_own(tx: Transaction, functions: Collection[str], field: str) -> None:
         )
 
 
+def user_to_change(id_: str, tx: Transaction) -> User:
+    """Return a user whom the actor may change, locked.
+
+    Raises NotFound, or Rejected for a colleague at the issuer who may do more than the actor: whoever could turn such a
+    one's mail or access to themselves would be that one.
+    """
+    user = tx.one(User, id_, "user")
+    if user.company is None:
+        held = {function for function, _ in grants_of(tx.session, [user.id])[user.id]}
+        if not all(tx.actor.everywhere(function) for function in held):
+            raise Rejected("more_rights_than_yours", "This colleague may do more than you may.", "user")
+    return user
+
+
 def change_grants(user: User, before: set[Pair], after: set[Pair], tx: Transaction) -> None:
     """Write what a user may do from now on, with a line of history for each function that changed (Part 2 no. 9)."""
     gone = sa.delete(Grant).where(

@@ -38,7 +38,7 @@ class Company(Base):
 
     number: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(100))
-    control_account: Mapped[str] = mapped_column(sa.String(15))
+    control_account: Mapped[str] = mapped_column(sa.String(15), unique=True)
     language: Mapped[str] = mapped_column(sa.String(2))
     second_factor_required: Mapped[bool] = mapped_column(default=False)
     vouching_required: Mapped[bool] = mapped_column(default=False)

@@ -14,7 +14,7 @@ from services.notifications.queries import abandoned, claimed, next_due
 from services.notifications.rules import State
 from shared.contracts.types import Language
 from shared.messaging.transaction import Transaction
-from shared.sealing import Seal
+from shared.sealing import seal_of
 from shared.service import Transact
 from shared.settings import Settings
 
@@ -82,7 +82,7 @@ def _take_up(tx: Transaction) -> Mail | None:
 def _try(mail: Mail, outlet: Outlet, settings: Settings) -> _Outcome:
     assert mail.claimed_at is not None
     try:
-        letter = Letter.open(mail.letter, Seal(settings.sealing_key or ""))
+        letter = Letter.open(mail.letter, seal_of(settings))
         if letter.has_expired(mail.claimed_at):
             return _Outcome(state=State.FAILED, why="what it tells had expired before it could be sent")
         language = Language(mail.language)
@@ -121,7 +121,7 @@ def _write_down(tried: Mail, outcome: _Outcome, tx: Transaction) -> None:
         return
     match outcome.state:
         case State.SENT:
-            seal = Seal(tx.settings.sealing_key or "")
+            seal = seal_of(tx.settings)
             mail.succeed(tx.now, Letter.open(mail.letter, seal).address_alone().seal(seal))
         case State.WAITING:
             mail.put_off(tx.now, outcome.why, most_attempts=tx.settings.mail_attempts)

@@ -10,7 +10,7 @@ from shared.contracts import identity as language
 from shared.database import insert, is_postgresql
 from shared.ids import new_id
 from shared.messaging.transaction import Transaction
-from shared.sealing import Seal
+from shared.sealing import seal_of
 
 _MAIL = Base.metadata.tables["mail"]
 
@@ -85,7 +85,7 @@ def _mail(
 ) -> None:
     """Enter a mail for each address, unless this event has entered it before."""
     addresses = {recipient.email.lower(): recipient for recipient in recipients}
-    seal = Seal(tx.settings.sealing_key or "")
+    seal = seal_of(tx.settings)
     for place, to in enumerate(addresses.values(), first_place):
         letter = Letter(name=to.name, email=to.email, happened_at=tx.envelope.time.isoformat(), facts=facts)
         row = {
@@ -104,4 +104,4 @@ def _mail(
 
 
 def _opened(sealed: str, tx: Transaction) -> str:
-    return Seal(tx.settings.sealing_key or "").open(sealed)
+    return seal_of(tx.settings).open(sealed)

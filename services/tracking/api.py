@@ -1,13 +1,12 @@
 """What the gateway asks tracking besides its reads: where many requests stand, for those who watch them live."""
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response
 
 from services.tracking.queries import get_progress
 from shared.actor import EVERYWHERE, Actor, Party
 from shared.messaging.transaction import Reader
 from shared.service import Running
-from shared.web.app import json_body, json_response
-from shared.web.problems import function_not_granted
+from shared.web.app import json_body, json_response, only_the_gateway
 
 _MOST_IDS = 1000
 _FUNCTION = "tracking.view"
@@ -19,8 +18,7 @@ def endpoints(running: Running) -> Blueprint:
 
     @blueprint.post("/progress")
     def progress() -> Response:
-        if g.actor.party is not Party.SYSTEM:
-            raise function_not_granted("progress")
+        only_the_gateway()
         ids = json_body().get("command_ids", [])[:_MOST_IDS]
         everyone = Actor(user_id="gateway", party=Party.SYSTEM, grants={_FUNCTION: frozenset({EVERYWHERE})})
         with running.database.read() as session:

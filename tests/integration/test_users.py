@@ -337,6 +337,37 @@ def test_contact_data_change_and_both_addresses_hear_of_it(firm: Firm) -> None:
     assert (again.status_code, again.json()["code"]) == (422, "nothing_changes")
 
 
+def test_a_control_account_is_one_companys(firm: Firm) -> None:
+    """Two companies at one master would see each other's users."""
+    body = {"number": f"{firm.number}2", "name": "Other", "control_account": firm.master}
+    answer = firm.operator.send("/companies", body, wait=10)
+    assert (answer.status_code, answer.json()["code"]) == (422, "control_account_taken")
+    body["control_account"] = firm.branch
+    answer = firm.operator.send("/companies", body, wait=10)
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_a_master_control_account")
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("contact", {"email": "thief@issuer.example"}),
+        ("second-factor/remove", {}),
+        ("deactivate", {}),
+        ("entitlements", {"take": [{"function": "accounts.view", "control_account": "*"}]}),
+    ],
+)
+def test_the_help_desk_has_no_hold_on_who_may_do_more(
+    installation: Installation, verb: str, body: dict[str, Any]
+) -> None:
+    """Whoever could turn an operator's mail to themselves would be that operator."""
+    helper, operator = installation.portal(HELP_DESK), installation.portal(OPERATOR)
+    found = helper.get("/users", role="issuer_operator")["data"]
+    (user,) = [row["user"] for row in found if row["user_id"] == operator.user_id]
+    answer = helper.send(f"/users/{user}/{verb}", body, wait=10)
+    assert (answer.status_code, answer.json()["code"]) == (422, "more_rights_than_yours")
+    assert operator.http.get("/me").status_code == 200
+
+
 def test_a_strangers_users_are_not_found(firm: Firm) -> None:
     """Another company's principal learns nothing of them."""
     newcomer = firm.enrol("programme_manager")

@@ -2,13 +2,12 @@
 
 from flask import Blueprint, Response
 
-from services.identity.api.refusing import admit_the_gateway
 from services.identity.password_reset import ask_for_reset, reset_password
 from shared.contracts.access import MailOnItsWay, PasswordForgotten, PasswordReset
 from shared.contracts.schema import strict
 from shared.sealing import seal_of
 from shared.service import Running
-from shared.web.app import json_body, json_response
+from shared.web.app import json_body, json_response, only_the_gateway
 
 _ASKED = MailOnItsWay(
     message="If there is such a user, a mail with a link to choose a new password is on its way. "
@@ -19,7 +18,7 @@ _ASKED = MailOnItsWay(
 def password_reset_endpoints(running: Running) -> Blueprint:
     """Return ``POST /password-reset`` and ``POST /password-reset/confirm``."""
     endpoints = Blueprint("password-reset", __name__)
-    endpoints.before_request(admit_the_gateway)
+    endpoints.before_request(only_the_gateway)
     database, clock, settings = running.database, running.clock, running.settings
 
     @endpoints.post("/password-reset")

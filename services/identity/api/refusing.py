@@ -5,15 +5,8 @@ from math import ceil
 from flask import g
 
 from services.identity.refusals import NotAdmitted, TooManyAttempts
-from shared.actor import Party
 from shared.errors import Rejected
 from shared.web.problems import Fault, Problem
-
-
-def admit_the_gateway() -> None:
-    """Raise a 403 problem where anybody but the gateway, speaking for itself, asks."""
-    if g.actor.party is not Party.SYSTEM:
-        raise Problem(status=403, code="gateway_only", title="Only the gateway may ask this.")
 
 
 def admit_the_signed_in() -> None:

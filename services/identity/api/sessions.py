@@ -6,13 +6,12 @@ from typing import Annotated
 
 from flask import Blueprint, Response
 
-from services.identity.api.refusing import admit_the_gateway
 from services.identity.sessions import check_sessions, revoke_session
 from services.identity.sign_in import Visit, sign_in
 from shared.contracts.schema import strict
 from shared.contracts.types import Items
 from shared.service import Running
-from shared.web.app import json_body, json_response
+from shared.web.app import json_body, json_response, only_the_gateway
 
 MOST_TOKENS = 500
 
@@ -32,7 +31,7 @@ class Tokens:
 def session_endpoints(running: Running) -> Blueprint:
     """Return ``POST /sessions``, ``POST /sessions/check`` and ``DELETE /sessions/{session_id}``."""
     endpoints = Blueprint("sessions", __name__)
-    endpoints.before_request(admit_the_gateway)
+    endpoints.before_request(only_the_gateway)
     database, clock, settings = running.database, running.clock, running.settings
     lifetime = timedelta(minutes=settings.session_minutes)
 

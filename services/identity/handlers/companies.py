@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import sqlalchemy as sa
+
 from services.identity.model import Company, ControlAccount
 from services.identity.rules import approvable_commands
 from shared.contracts.identity import CompanyConfigured, CompanyEnrolled, ConfigureCompany, EnrolCompany
@@ -20,6 +22,12 @@ def enrol_company(command: EnrolCompany, tx: Transaction) -> dict[str, Any]:
         raise Rejected(
             "not_a_master_control_account",
             "A company is enrolled with its master control account.",
+            "control_account",
+        )
+    if tx.session.scalar(sa.select(Company.number).where(Company.control_account == node.number)):
+        raise Rejected(
+            "control_account_taken",
+            "Another company is enrolled with this control account.",
             "control_account",
         )
     company = Company(

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from services.identity.entitlements import user_to_change
 from services.identity.model import User
 from shared.contracts.identity import ChangeContact, ChangeOwnContact, ContactChanged
 from shared.errors import NotFound, Rejected
@@ -10,7 +11,7 @@ from shared.messaging.transaction import Transaction
 
 def change_contact(command: ChangeContact, tx: Transaction) -> None:
     """Change a user's contact data (IDN-09)."""
-    _change_contact(tx.one(User, command.user, "user"), command, tx)
+    _change_contact(user_to_change(command.user, tx), command, tx)
 
 
 def change_own_contact(command: ChangeOwnContact, tx: Transaction) -> None:

@@ -13,6 +13,7 @@ from services.identity.entitlements import (
     grants_of,
     pairs_of,
     principals_of,
+    user_to_change,
 )
 from services.identity.model import User
 from services.identity.rules import functions_of
@@ -24,7 +25,7 @@ from shared.messaging.transaction import Transaction
 
 def change_entitlements(command: ChangeEntitlements, tx: Transaction) -> dict[str, Any] | None:
     """Give and take functions at once, or once the principal consents to more of them (IDN-05)."""
-    user = tx.one(User, command.user, "user")
+    user = user_to_change(command.user, tx)
     if user.user_id == tx.actor.user_id:
         raise Rejected("own_rights", "Nobody changes their own rights.", "user")
     before = grants_of(tx.session, [user.id])[user.id]

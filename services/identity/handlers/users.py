@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.identity.enrolment import company_name, enrol_user
-from services.identity.entitlements import check_own, places_of
+from services.identity.entitlements import check_own, places_of, user_to_change
 from services.identity.first_sign_in import issue_access_code
 from services.identity.model import Company, User
 from services.identity.rules import role_named
@@ -27,7 +27,7 @@ from shared.contracts.identity import (
 from shared.contracts.types import Language
 from shared.errors import NotFound, Rejected
 from shared.messaging.transaction import Transaction
-from shared.sealing import Seal
+from shared.sealing import seal_of
 
 
 def enrol_new_user(command: EnrolUser, tx: Transaction) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _control_accounts_of(command: EnrolUser, company: Company | None, tx: Transa
 
 def reissue_access_code(command: ReissueAccessCode, tx: Transaction) -> None:
     """Mail another access code; the one before is worth nothing any more (IDN-02)."""
-    user = tx.one(User, command.user, "user")
+    user = user_to_change(command.user, tx)
     user.must_be(UserStatus.INVITED)
     if not user.vouched_for:
         raise Rejected(
@@ -90,7 +90,7 @@ def reissue_access_code(command: ReissueAccessCode, tx: Transaction) -> None:
 
 def vouch_for_user(command: VouchForUser, tx: Transaction) -> None:
     """Note that somebody confirmed who a new user is, and mail the access code (IDN-06)."""
-    user = tx.one(User, command.user, "user")
+    user = user_to_change(command.user, tx)
     user.must_be(UserStatus.INVITED)
     if user.vouched_for:
         raise Rejected("already_vouched_for", "Nobody has to vouch for this user any more.", "user")
@@ -107,7 +107,7 @@ def _invite(user: User, phrase: str | None, tx: Transaction) -> None:
                 company=user.company,
                 company_name=company_name(tx.session, user),
                 recipient=user.recipient,
-                access_code=_seal(tx).close(code),
+                access_code=seal_of(tx.settings).close(code),
                 expires_at=tx.now + timedelta(days=tx.settings.access_code_days),
             ),
             subject=user.id,
@@ -116,7 +116,7 @@ def _invite(user: User, phrase: str | None, tx: Transaction) -> None:
 
 def deactivate_user(command: DeactivateUser, tx: Transaction) -> None:
     """Keep a user out and end every session at once."""
-    user = tx.one(User, command.user, "user")
+    user = user_to_change(command.user, tx)
     if user.user_id == tx.actor.user_id:
         raise Rejected("own_user", "Nobody deactivates themselves.", "user")
     if user.status == UserStatus.INACTIVE:
@@ -128,7 +128,7 @@ def deactivate_user(command: DeactivateUser, tx: Transaction) -> None:
 
 def reactivate_user(command: ReactivateUser, tx: Transaction) -> None:
     """Let an inactive user in again; the days without sign-in count anew (IDN-04)."""
-    user = tx.one(User, command.user, "user")
+    user = user_to_change(command.user, tx)
     user.must_be(UserStatus.INACTIVE)
     if user.user_id:
         user.begin_activity(tx.now)
@@ -139,16 +139,12 @@ def reactivate_user(command: ReactivateUser, tx: Transaction) -> None:
 
 def remove_second_factor(command: RemoveSecondFactor, tx: Transaction) -> None:
     """Take the second factor from a user who has lost it; every session ends."""
-    user = tx.one(User, command.user, "user")
+    user = user_to_change(command.user, tx)
     if not remove_factor(tx.session, user.id):
         raise Rejected("no_second_factor", "This user has no second factor.", "user")
     revoke_sessions_of(tx.session, user.id, tx.now)
     tx.publish(SecondFactorChanged(user=user.id, present=False, recipient=user.recipient), subject=user.id)
 
 
-def _seal(tx: Transaction) -> Seal:
-    return Seal(tx.settings.sealing_key or "")
-
-
 def _opened(phrase: str | None, tx: Transaction) -> str | None:
-    return None if phrase is None else _seal(tx).open(phrase)
+    return None if phrase is None else seal_of(tx.settings).open(phrase)

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("approvals", sa.Text(), nullable=False),
         sa.Column("enrolled_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("control_account"),
     )
     op.create_table(
         "control_account",
