@@ -31,7 +31,7 @@ from shared.messaging.pika_sender import PikaSender
 from shared.messaging.topology import Topology, topology_of
 from shared.migrations import upgrade
 from shared.observability import Metrics
-from shared.sealing import Seal
+from shared.sealing import seal_of
 from shared.service import Running, Service
 from shared.settings import BadSettings, Settings
 from shared.web.app import service_app
@@ -133,7 +133,7 @@ class Shape(ABC):
             upstreams=upstreams,
             assertions=assertions,
             sender=self.sender(),
-            seal=Seal(self._key("sealing_key")),
+            seal=seal_of(self.settings),
             clock=self.clock,
             metrics=self.metrics,
             openapi=openapi(),

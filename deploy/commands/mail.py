@@ -11,8 +11,8 @@ from services.notifications.model import Mail
 from services.notifications.queries import list_mails, one_mail
 from services.notifications.rules import State, mask_address
 from shared.clock import utc_now
-from shared.sealing import BrokenSeal, Seal
-from shared.settings import BadSettings, read_settings
+from shared.sealing import BrokenSeal, Seal, seal_of
+from shared.settings import read_settings
 
 _SERVICE = "notifications"
 
@@ -31,7 +31,7 @@ def mail() -> None:
 def list_(state: str | None, most: int, *, show: bool) -> None:
     """Print the newest mails: id, state, tries, when due, template, language, recipient, why it was not sent."""
     with _notifications() as shape:
-        seal = _seal(shape)
+        seal = seal_of(shape.settings)
         with shape.database(_SERVICE).read() as session:
             for found in list_mails(session, State(state) if state else None, most=most):
                 click.echo(_line(found, seal, show=show))
@@ -56,13 +56,6 @@ def _notifications() -> Iterator[Shape]:
         yield shape
     finally:
         shape.close()
-
-
-def _seal(shape: Shape) -> Seal:
-    key = shape.settings.sealing_key
-    if not key:
-        raise BadSettings("CARDWORK_SEALING_KEY is not set: without it nobody can read to whom a mail goes.")
-    return Seal(key)
 
 
 def _line(found: Mail, seal: Seal, *, show: bool) -> str:

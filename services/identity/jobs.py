@@ -1,16 +1,11 @@
-"""What the clock starts: links to mail, users who have become inactive, delegations and codes that have run their time."""
-
-from datetime import timedelta
+"""What the clock starts besides links to mail and inactivity: delegations, devices and codes that have run their time."""
 
 import sqlalchemy as sa
 
 from services.identity import rules
 from services.identity.delegations import end_delegation
-from services.identity.inactivity import deactivate_unused
 from services.identity.model import AccessCode, Delegation, Device
-from services.identity.password_reset import answer_resets, forget_resets
 from shared.messaging.transaction import Transaction
-from shared.service import Job
 
 AT_MOST = 200
 
@@ -48,13 +43,3 @@ def end_delegations(tx: Transaction) -> int:
     for delegation in ended:
         end_delegation(delegation, "expired", tx)
     return len(ended)
-
-
-JOBS = (
-    Job(name="end-delegations", every=timedelta(seconds=30), run=end_delegations),
-    Job(name="answer-password-resets", every=timedelta(seconds=1), run=answer_resets),
-    Job(name="deactivate-unused-users", every=timedelta(hours=1), run=deactivate_unused),
-    Job(name="forget-password-resets", every=timedelta(minutes=10), run=forget_resets),
-    Job(name="forget-devices", every=timedelta(hours=1), run=forget_devices),
-    Job(name="forget-access-codes", every=timedelta(hours=1), run=forget_access_codes),
-)

@@ -1,17 +1,19 @@
 """The declaration of the identity service."""
 
+from datetime import timedelta
 from pathlib import Path
 
-from services.identity import queries, reactions
+from services.identity import jobs, queries, reactions
 from services.identity.api import make_endpoints
 from services.identity.handlers import companies, contact, delegations, entitlements, users
 from services.identity.history import record_company, record_user
-from services.identity.jobs import JOBS
+from services.identity.inactivity import deactivate_unused
 from services.identity.model import Base, Company, Delegation, User
+from services.identity.password_reset import answer_resets, forget_resets
 from shared.contracts import identity as language
 from shared.contracts.accounts import ControlAccountOpened
 from shared.messaging.transaction import Aggregate
-from shared.service import Service
+from shared.service import Job, Service
 
 service = Service(
     name="identity",
@@ -52,7 +54,14 @@ service = Service(
         ),
         "delegation": Aggregate(model=Delegation, noun="delegation", load=queries.load_delegations),
     },
-    jobs=JOBS,
+    jobs=(
+        Job(name="end-delegations", every=timedelta(seconds=30), run=jobs.end_delegations),
+        Job(name="answer-password-resets", every=timedelta(seconds=1), run=answer_resets),
+        Job(name="deactivate-unused-users", every=timedelta(hours=1), run=deactivate_unused),
+        Job(name="forget-password-resets", every=timedelta(minutes=10), run=forget_resets),
+        Job(name="forget-devices", every=timedelta(hours=1), run=jobs.forget_devices),
+        Job(name="forget-access-codes", every=timedelta(hours=1), run=jobs.forget_access_codes),
+    ),
     endpoints=make_endpoints,
     places={
         "user": queries.places(User, User.id),

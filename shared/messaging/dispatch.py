@@ -32,6 +32,7 @@ from shared.messaging.dead_letter import dead_letter, failure_of
 from shared.messaging.envelope import Envelope, decode, encode
 from shared.messaging.handling import Handling, named_in
 from shared.messaging.intake import Heard, Intake, Readable, Unreadable
+from shared.messaging.publishing import publication_of
 from shared.messaging.transaction import Batch, Transaction
 from shared.observability import Metrics, lines
 from shared.service import Errand, Job, Observed, Service
@@ -143,7 +144,7 @@ class Dispatcher:
                 batch.load(kind, ids)
             done: list[_Done] = [(item, *self._handling.handle(item, batch)) for item in fresh]
             batch.flush()
-            kept = [self._publication(event) for event in batch.events]
+            kept = [publication_of(event) for event in batch.events]
             for item in unreadable:
                 kept += self._burial(item.delivery, item.why, now)
             self._keep(session, kept, now)
@@ -263,7 +264,7 @@ class Dispatcher:
             batch = self._new_batch(session, now)
             yield Transaction(batch, envelope)
             batch.flush()
-            kept = [self._publication(event) for event in batch.events]
+            kept = [publication_of(event) for event in batch.events]
             self._keep(session, kept, now)
         processed.add(Processed(kept, batch.replies))
 
@@ -279,15 +280,6 @@ class Dispatcher:
 
     def _new_batch(self, session: orm.Session, now: datetime) -> Batch:
         return Batch(session, self.service.name, now, self._settings, self.service.aggregates)
-
-    def _publication(self, event: Envelope) -> Publication:
-        return Publication(
-            exchange=names.EVENTS,
-            key=event.key,
-            body=encode(event),
-            message_id=event.id,
-            outbox_id=event.id,
-        )
 
     def _keep(self, session: orm.Session, publications: Sequence[Publication], now: datetime) -> None:
         outbox.keep(session, self._outbox, [(publication, None) for publication in publications], now)

@@ -1,4 +1,4 @@
-"""Publishing what no message caused: an act over HTTP whose facts others should hear of."""
+"""Publishing events: those of a batch, and what no message caused, an act over HTTP that others should hear of."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -30,7 +30,7 @@ def publish_soon(
 
     ``act_id`` names what happened, as a command's id would, and is what the events are correlated by.
     """
-    publications = [
+    envelopes = [
         Envelope(
             id=new_message_id(),
             key=event.contract.key,
@@ -44,11 +44,11 @@ def publish_soon(
         )
         for event in events
     ]
-    kept = [
-        Publication(
-            exchange=names.EVENTS, key=envelope.key, body=encode(envelope), message_id=envelope.id,
-            outbox_id=envelope.id,
-        )
-        for envelope in publications
-    ]  # fmt: skip
-    keep(session, outbox, [(publication, now) for publication in kept], now)
+    keep(session, outbox, [(publication_of(envelope), now) for envelope in envelopes], now)
+
+
+def publication_of(event: Envelope) -> Publication:
+    """Return an event on its way out; its row in the outbox goes by its id."""
+    return Publication(
+        exchange=names.EVENTS, key=event.key, body=encode(event), message_id=event.id, outbox_id=event.id
+    )
