@@ -50,9 +50,12 @@ def search_requests(query: SearchRequests, reader: Reader) -> Page[RequestRow]:
 def _page(
     query: FindRequests | SearchRequests, account_ids: set[str] | None, reader: Reader
 ) -> Page[RequestRow]:
+    wanted = _wanted(query, reader)
+    if wanted is None:
+        return Page(data=[], has_more=False, next_cursor=None, total=None)
     about = named(query.name, query.product) if query.name or query.product else None
     search = Search(
-        wanted=_wanted(query, reader),
+        wanted=wanted,
         status=query.status,
         overdue=query.overdue,
         about=about,
@@ -82,11 +85,14 @@ def _place(cursor: str | None) -> tuple[datetime, str] | None:
         raise Rejected("bad_cursor", "This cursor is not one that a list gave out.", "cursor") from None
 
 
-def _wanted(query: FindRequests | SearchRequests, reader: Reader) -> list[Condition]:
+def _wanted(query: FindRequests | SearchRequests, reader: Reader) -> list[Condition] | None:
+    """Return what is wanted of a request beside what finding knows of; None where no request has the number."""
     wanted: list[Condition] = []
     if query.tracking_number:
         number = _number(query.tracking_number, "tracking_number")
-        wanted += _is_it(request_key.c.tracking_number == number, reader) or [sa.false()]
+        wanted = _is_it(request_key.c.tracking_number == number, reader)
+        if not wanted:
+            return None
     if query.type:
         wanted.append(request.c.type == query.type)
     if query.channel:

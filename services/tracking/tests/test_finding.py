@@ -107,6 +107,7 @@ def found(
         ({"status": RequestStatus.FAILED}, []),
         ({"account_id": SMITH}, ["done", "refused", "waits", "suspension", "old"]),
         ({"account_id": NOBODY}, []),
+        ({"tracking_number": "22222-2222T"}, []),
         ({"control_account": BASIC}, ["new", "done", "refused", "waits", "suspension", "old"]),
         ({"control_account": ELSEWHERE[1]}, ["elsewhere", "own"]),
         ({"name": "smi"}, ["done", "refused", "waits", "suspension", "old"]),
