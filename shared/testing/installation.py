@@ -123,7 +123,7 @@ class Installation(ABC):
         return [mail for mail in sent if to in (None, mail["To"].addresses[0].addr_spec)]
 
     def new_account(self) -> str:
-        """Return the id of an active card account that no test has had yet."""
+        """Return the id of an active card account of the demonstration that no test has had or opened."""
         if self._accounts is None:
             self._accounts = self._active_accounts()
         return next(self._accounts)
@@ -134,7 +134,8 @@ class Installation(ABC):
             criteria = {"status": "active", "limit": 200, **({"cursor": cursor} if cursor else {})}
             page = portal.get("/accounts", **criteria)
             for row in page["data"]:
-                yield row["account_id"]
+                if not portal.get(f"/accounts/{row['account_id']}/history")["data"]:
+                    yield row["account_id"]
             cursor = page["next_cursor"]
             if not cursor:
                 raise AssertionError("the demonstration programme has no account left for this test")
