@@ -7,7 +7,7 @@ from functools import cache
 from deploy.demonstration.draws import check_digit, draw
 from deploy.demonstration.people import name_of
 from services.accounts.demonstration import Node
-from shared.contracts.accounts import Level
+from shared.contracts.structure import Level
 
 # How many of a hundred holders, more or less, sit in a department of this name.
 _SIZES = {

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, Level, PaymentStatus, Product
+from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, PaymentStatus, Product
+from shared.contracts.structure import Level
 from shared.contracts.types import Channel
 from shared.database import Instant, code_point_text
 from shared.errors import Rejected

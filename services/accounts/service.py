@@ -3,11 +3,15 @@
 from datetime import timedelta
 from pathlib import Path
 
-from services.accounts import handlers, jobs, queries
+from services.accounts import jobs
+from services.accounts.handlers import cancellation, opening, structure, suspension
 from services.accounts.history import record_changes
 from services.accounts.holds import withdraw_hold
 from services.accounts.model import Base, CardAccount, ControlAccount
-from shared.contracts import accounts as language
+from services.accounts.queries import card_accounts
+from services.accounts.queries import structure as structure_queries
+from shared.contracts import accounts as account_contracts
+from shared.contracts import structure as structure_contracts
 from shared.messaging.transaction import Aggregate
 from shared.service import Job, Service
 
@@ -16,29 +20,32 @@ service = Service(
     metadata=Base.metadata,
     migrations=Path(__file__).parent / "migrations",
     handlers={
-        language.OpenControlAccount: handlers.open_control_account,
-        language.OpenAccount: handlers.open_account,
-        language.CancelAccount: handlers.cancel_account,
-        language.SuspendAccount: handlers.suspend_account,
-        language.UnsuspendAccount: handlers.unsuspend_account,
+        structure_contracts.OpenControlAccount: structure.open_control_account,
+        account_contracts.OpenAccount: opening.open_account,
+        account_contracts.CancelAccount: cancellation.cancel_account,
+        account_contracts.SuspendAccount: suspension.suspend_account,
+        account_contracts.UnsuspendAccount: suspension.unsuspend_account,
     },
     queries={
-        language.ListControlAccounts: queries.list_control_accounts,
-        language.GetControlAccount: queries.get_control_account,
-        language.FindAccounts: queries.find_accounts,
-        language.FindAccountsByCard: queries.find_accounts_by_card,
-        language.GetAccount: queries.get_account,
-        language.GetAccountHistory: queries.get_account_history,
+        structure_contracts.ListControlAccounts: structure_queries.list_control_accounts,
+        structure_contracts.GetControlAccount: structure_queries.get_control_account,
+        account_contracts.FindAccounts: card_accounts.find_accounts,
+        account_contracts.FindAccountsByCard: card_accounts.find_accounts_by_card,
+        account_contracts.GetAccount: card_accounts.get_account,
+        account_contracts.GetAccountHistory: card_accounts.get_account_history,
     },
     aggregates={
         "account": Aggregate(
-            model=CardAccount, noun="card account", load=queries.load_accounts, record=record_changes
+            model=CardAccount, noun="card account", load=card_accounts.load_accounts, record=record_changes
         ),
         "control_account": Aggregate(
-            model=ControlAccount, noun="control account", load=queries.load_control_accounts
+            model=ControlAccount, noun="control account", load=structure_queries.load_control_accounts
         ),
     },
     jobs=[Job(name="apply-due-holds", every=timedelta(seconds=1), run=jobs.apply_due_holds)],
     withdraw=withdraw_hold,
-    places={"account": queries.account_paths, "control_account": queries.control_account_paths},
+    places={
+        "account": card_accounts.account_paths,
+        "control_account": structure_queries.control_account_paths,
+    },
 )

@@ -1,7 +1,7 @@
 """What identity hears of other services: where control accounts lie, to know what lies below what."""
 
 from services.identity.model import ControlAccount
-from shared.contracts.accounts import ControlAccountOpened
+from shared.contracts.structure import ControlAccountOpened
 from shared.errors import Unavailable
 from shared.messaging.transaction import Transaction
 

@@ -11,7 +11,7 @@ from services.identity.inactivity import deactivate_unused
 from services.identity.model import Base, Company, Delegation, User
 from services.identity.password_reset import answer_resets, forget_resets
 from shared.contracts import identity as language
-from shared.contracts.accounts import ControlAccountOpened
+from shared.contracts.structure import ControlAccountOpened
 from shared.messaging.transaction import Aggregate
 from shared.service import Job, Service
 

@@ -13,7 +13,6 @@ from shared.contracts.types import (
     Address,
     CardNumber,
     Comment,
-    CompanyNumber,
     ControlAccountNumber,
     CostCentre,
     Country,
@@ -24,20 +23,11 @@ from shared.contracts.types import (
     Items,
     Limit,
     Name,
-    NewControlAccountNumber,
     Note,
     Phone,
     Postcode,
     UniversalNumber,
 )
-
-
-class Level(StrEnum):
-    """Where a control account stands in a company's structure."""
-
-    MASTER = "master"
-    INTERMEDIATE = "intermediate"
-    BASIC = "basic"
 
 
 class Product(StrEnum):
@@ -91,19 +81,6 @@ class HoldOrigin(StrEnum):
 
 
 # Commands
-
-
-@command("accounts", route="/control-accounts", function="control-accounts.open", service_time=AT_ONCE)
-class OpenControlAccount(Message):
-    """Add a control account to a company's structure (PRG-01); the issuer does this."""
-
-    number: NewControlAccountNumber
-    name: Name
-    level: Level
-    parent: ControlAccountNumber | None = None
-    company_name: Name | None = None
-    company_number: Annotated[CompanyNumber, Note("only on a master control account")] | None = None
-    contact: Name | None = None
 
 
 @command("accounts", route="/accounts", function="accounts.open", service_time=ONE_DAY)
@@ -173,15 +150,6 @@ class UnsuspendAccount(Message):
 
 
 @event("accounts")
-class ControlAccountOpened(Message):
-    """A control account was added to the structure."""
-
-    number: ControlAccountNumber
-    parent: ControlAccountNumber | None
-    level: Level
-
-
-@event("accounts")
 class AccountOpened(Message):
     """A card account was opened."""
 
@@ -220,20 +188,6 @@ class AccountUnsuspended(Message):
 
 
 # Views and reads
-
-
-@view
-class ControlAccountNode:
-    """A node of a company's structure, with how many live card accounts lie under it (PRG-01)."""
-
-    number: str
-    name: str
-    level: Level
-    parent: str | None
-    company_name: str
-    company_number: str
-    contact: str | None
-    accounts: int
 
 
 @view
@@ -305,34 +259,6 @@ class AccountProfile:
     last_requests: Annotated[
         list[RequestRow] | None, Note("the latest requests; null while tracking is away")
     ] = None
-
-
-@read(
-    "accounts",
-    route="/control-accounts",
-    function="control-accounts.view",
-    returns=ControlAccountNode,
-    listing=True,
-)
-class ListControlAccounts(Message):
-    """The nodes that the caller may see, each parent before its children (PRG-01)."""
-
-    level: Level | None = None
-    parent: ControlAccountNumber | None = None
-    cursor: Cursor | None = None
-    limit: Limit = 50
-
-
-@read(
-    "accounts",
-    route="/control-accounts/{number}",
-    function="control-accounts.view",
-    returns=ControlAccountNode,
-)
-class GetControlAccount(Message):
-    """One node of the structure."""
-
-    number: ControlAccountNumber
 
 
 @read("accounts", route="/accounts", function="accounts.view", returns=AccountRow, listing=True)

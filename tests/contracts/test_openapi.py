@@ -10,9 +10,9 @@ from deploy.documents.edge import Problem
 from deploy.documents.openapi import openapi
 from deploy.documents.schemas import new_specification
 from services.gateway.app import ROOT
-from shared.contracts.accounts import Level
 from shared.contracts.base import Contract, Kind, view
 from shared.contracts.schema import schema_of
+from shared.contracts.structure import Level
 from tests.contracts.pointers import references, resolve
 from tests.contracts.test_declarations import COMMANDS, READS, each_command, each_read
 

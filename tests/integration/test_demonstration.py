@@ -29,16 +29,9 @@ from services.identity.rules import ROLES, functions_of
 from services.identity.sign_in import Visit, sign_in
 from services.tracking.model import account as tracked_account
 from shared.actor import EVERYWHERE
-from shared.contracts.accounts import (
-    AccountStatus,
-    CancelReason,
-    Level,
-    OpenAccount,
-    OpenControlAccount,
-    PaymentStatus,
-    Product,
-)
+from shared.contracts.accounts import AccountStatus, CancelReason, OpenAccount, PaymentStatus, Product
 from shared.contracts.schema import strict
+from shared.contracts.structure import Level, OpenControlAccount
 from shared.settings import BadSettings, Settings
 from shared.testing.databases import Postgres
 

@@ -17,8 +17,9 @@ from services.accounts.model import Base, CardAccount, ControlAccount
 from services.accounts.service import service
 from shared.actor import Actor, Party, Signer, Verifier
 from shared.contracts import load_all
-from shared.contracts.accounts import AccountStatus, CancelAccount, CancelReason, Level, SuspendAccount
+from shared.contracts.accounts import AccountStatus, CancelAccount, CancelReason, SuspendAccount
 from shared.contracts.base import Message
+from shared.contracts.structure import Level
 from shared.contracts.tracking import Decision, RequestDecided
 from shared.database import Database, sqlite_url
 from shared.ids import new_id, new_message_id

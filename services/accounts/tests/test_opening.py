@@ -9,13 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from deploy.keys import make_keys
-from services.accounts import handlers
+from services.accounts.handlers import opening
 from services.accounts.issuer import Plastic
 from services.accounts.model import Card, ControlAccount
 from services.accounts.service import service
 from shared.actor import EVERYWHERE, Actor, Party, Signer, Verifier
 from shared.contracts import load_all
-from shared.contracts.accounts import Level, OpenAccount, Product
+from shared.contracts.accounts import OpenAccount, Product
+from shared.contracts.structure import Level
 from shared.database import Database, sqlite_url
 from shared.ids import new_message_id
 from shared.messaging.bus import Delivery
@@ -66,7 +67,7 @@ def dispatcher(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Dispa
     database.close()
 
 
-def opening() -> Delivery:
+def opening_command() -> Delivery:
     """Return a signed command as the broker would deliver it."""
     actor = Actor(user_id="op", party=Party.ISSUER, grants={"accounts.open": frozenset({EVERYWHERE})})
     id_ = new_message_id()
@@ -89,11 +90,11 @@ def test_a_number_that_was_given_out_is_drawn_anew(
     dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The unique index notices, the command is tried again, and nobody hears of it."""
-    monkeypatch.setattr(handlers, "issuer", StubbornIssuer())
+    monkeypatch.setattr(opening, "issuer", StubbornIssuer())
 
     outcomes = [
         decode(publication.body).key
-        for delivery in (opening(), opening())
+        for delivery in (opening_command(), opening_command())
         for publication in dispatcher.process([delivery]).publications
     ]
 

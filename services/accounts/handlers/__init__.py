@@ -1,0 +1,1 @@
+"""What the accounts service does when it is asked: one function for each command."""

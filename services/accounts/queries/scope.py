@@ -1,0 +1,37 @@
+"""What a caller may see: `visible` and `nodes` are the only ways to it."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from services.accounts.model import Card, CardAccount, ControlAccount
+from shared.messaging.transaction import Reader
+
+
+def visible(reader: Reader, *, live: bool = True) -> sa.Select[CardAccount, str]:
+    """Select the card accounts, each with its card, below the caller's control accounts."""
+    statement = sa.select(CardAccount, Card.last_four).join(Card, Card.account_id == CardAccount.id)
+    if live:
+        statement = statement.where(Card.live)
+    if reader.control_accounts is not None:
+        statement = statement.where(CardAccount.control_account.in_(under(reader.control_accounts)))
+    return statement
+
+
+def nodes(reader: Reader) -> sa.Select[ControlAccount]:
+    """Select the nodes at or below the caller's control accounts."""
+    statement = sa.select(ControlAccount)
+    if reader.control_accounts is None:
+        return statement
+    return statement.where(ControlAccount.number.in_(under(reader.control_accounts)))
+
+
+def under(numbers: Sequence[str] | frozenset[str]) -> sa.Select[str]:
+    """Select the numbers of these control accounts and of all below them."""
+    top, node = orm.aliased(ControlAccount), orm.aliased(ControlAccount)
+    return (
+        sa.select(node.number)
+        .join(top, sa.or_(node.number == top.number, node.path.like(top.path + "/%")))
+        .where(top.number.in_(sorted(numbers)))
+    )
