@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from environs import EnvValidationError, FileAwareEnv
 from marshmallow import ValidationError
@@ -76,6 +77,9 @@ class Settings:
     longest_delegation_days: int = 365
     approval_days: int = 7
     longest_suspension_days: int = 365
+    time_zone: str = "UTC"
+    renewal_days: int = 30
+    issuer_url: str = _secret("simulator://localhost")
 
     service_times: str | None = None
     tracking_months: int = 84
@@ -106,6 +110,7 @@ _URLS = frozenset(
         "tracking_url",
         "portal_url",
         "mail_url",
+        "issuer_url",
     }
 )
 
@@ -169,7 +174,17 @@ def _are_service_times(text: str | None) -> None:
         raise ValidationError(f"there is no command {', '.join(unknown)}")
 
 
-_RULES = dict.fromkeys(_URLS, _is_url) | {"service_times": _are_service_times}
+def _is_time_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        raise ValidationError("must be a time zone of the IANA database, such as Europe/Paris") from None
+
+
+_RULES = dict.fromkeys(_URLS, _is_url) | {
+    "service_times": _are_service_times,
+    "time_zone": _is_time_zone,
+}
 
 
 def _strays() -> list[str]:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from typing import Any, NamedTuple, Protocol
@@ -24,6 +24,7 @@ from sqlalchemy import orm
 from services.accounts.model import Base, CardAccount, ControlAccount
 from services.accounts.rules import card_expiry, embossed
 from services.accounts.vault import Vault, vault_of
+from shared.contracts.cards import CardState
 from shared.database import Database, is_postgresql
 from shared.folding import fold_name
 from shared.settings import Settings
@@ -116,7 +117,8 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     "control_account": Node._fields,
     "card_account": (*Account._fields[:_OWN], *Holder._fields, "embossed_name", "name_key", "version"),
     "card": (
-        "id", "account_id", "number_encrypted", "number_hash", "last_four", "issued_on", "expires_on", "live",
+        "id", "account_id", "number_encrypted", "number_hash", "sequence", "last_four", "issued_on", "expires_on",
+        "state", "since", "live", "due_on",
     ),
     "hold": (*HoldInForce._fields, "account_id", "in_force"),
 }  # fmt: skip
@@ -216,7 +218,7 @@ def _prepare(settings: Settings, accounts: Accounts, span: Span) -> dict[str, Ro
     vault = vault_of(settings)
     return {
         "card_account": [_account_row(account) for account in chunk],
-        "card": [_card_row(account, vault) for account in chunk],
+        "card": [_card_row(account, vault, settings.renewal_days) for account in chunk],
         "hold": [(*account.hold, account.id, True) for account in chunk if account.hold],
     }
 
@@ -232,18 +234,24 @@ def _spellings(first_name: str, last_name: str) -> tuple[str, str]:
     return embossed(first_name, last_name), fold_name(f"{last_name} {first_name}")
 
 
-def _card_row(account: Account, vault: Vault) -> tuple[Any, ...]:
+def _card_row(account: Account, vault: Vault, renewal_days: int) -> tuple[Any, ...]:
     number, card_id = account.card_number, account.card_id
     sealed, found_by = vault.encrypt(number, card_id), vault.hash(number)
+    expires_on = _expiry(account.issued_on)
+    closed_at = account.cancelled_at
     return (
         card_id,
         account.id,
         sealed,
         found_by,
+        1,
         number[-4:],
         account.issued_on,
-        _expiry(account.issued_on),
+        expires_on,
+        CardState.CLOSED.value if closed_at else CardState.ACTIVE.value,
+        closed_at or datetime.combine(account.issued_on, time(12), UTC),
         True,
+        None if closed_at else expires_on - timedelta(days=renewal_days),
     )
 
 

@@ -44,7 +44,7 @@ def put_in_force(account: CardAccount, hold: Hold, tx: Transaction) -> None:
 def close_hold(hold: Hold, tx: Transaction, because: Rejected) -> None:
     """Close a hold; one that never began takes its request to its end too, rejected for this reason."""
     if hold.is_scheduled:
-        asked = _request_of(hold, tx)
+        asked = hold.request(tx)
         name = asked.envelope.contract.name
         asked.publish(
             CommandRejected(
@@ -64,18 +64,10 @@ def withdraw_hold(command_id: str, tx: Transaction) -> bool:
     hold = tx.session.scalar(scheduled.with_for_update())  # the clock may have begun it meanwhile
     if hold is None:
         return False
-    asked = _request_of(hold, tx)
+    asked = hold.request(tx)
     asked.publish(CommandWithdrawn(command_id=command_id, command=asked.envelope.contract.name))
     _close(hold, tx)
     return True
-
-
-def _request_of(hold: Hold, tx: Transaction) -> Transaction:
-    """Return a transaction for the request that put the hold."""
-    return tx.continuing(
-        command_id=hold.command_id, key=hold.command_key, actor=hold.actor, on_behalf_of=hold.on_behalf_of,
-        channel=hold.channel,
-    )  # fmt: skip
 
 
 def _close(hold: Hold, tx: Transaction) -> None:

@@ -2,21 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.orm import Mapped, mapped_column
 
+from services.accounts.lifecycle import OPEN_CARDS, AccountAct, CardAct, account_after, card_after
 from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, PaymentStatus, Product
+from shared.contracts.cards import CardState
 from shared.contracts.structure import Level
 from shared.contracts.types import Channel
 from shared.database import Instant, code_point_text
-from shared.errors import Rejected
 from shared.folding import fold_name
 from shared.history import define_history
 from shared.messaging.held import define_held
 from shared.messaging.inbox import define_inbox
 from shared.messaging.outbox import define_outbox
+from shared.messaging.transaction import Transaction
 
 
 class Base(orm.DeclarativeBase):
@@ -107,39 +111,48 @@ class CardAccount(Base):
         self.name_key = fold_name(f"{last_name} {first_name}")
 
     def cancel(self, *, reason: CancelReason, now: datetime) -> None:
-        """Cancel for good (ACC-10); raises Rejected where the account is cancelled or expired already."""
-        self.must_be_open()
-        self.status = AccountStatus.CANCELLED
+        """Cancel (ACC-10); raises Rejected where the account is cancelled or expired already."""
+        self._become(AccountAct.CANCEL)
         self.cancel_reason = reason
         self.cancelled_at = now
 
+    def reinstate(self, *, held: bool) -> None:
+        """Bring back what was cancelled by mistake (ACC-13), as unusable as before where a hold is left."""
+        self._become(AccountAct.REINSTATE)
+        self.cancel_reason = self.cancelled_at = None
+        if held:
+            self.suspend()
+
     def suspend(self) -> None:
         """Make unusable while a hold is in force."""
-        if self.status is AccountStatus.ACTIVE:
-            self.status = AccountStatus.SUSPENDED
+        self._become(AccountAct.SUSPEND)
 
     def resume(self) -> None:
         """Make usable again: no hold is left. A cancelled account stays cancelled (Part 2 no. 10)."""
-        if self.status is AccountStatus.SUSPENDED:
-            self.status = AccountStatus.ACTIVE
+        self._become(AccountAct.RESUME)
+
+    def expire(self) -> None:
+        """End with the last card."""
+        self._become(AccountAct.EXPIRE)
 
     def must_be_open(self) -> None:
         """Raise Rejected where nothing can be changed any more."""
-        if self.status is AccountStatus.CANCELLED:
-            raise Rejected(
-                "account_cancelled",
-                "This card account is cancelled, and a cancelled card is never revived. The issuer can open a new one.",
-                "account_id",
-            )
-        if self.status is AccountStatus.EXPIRED:
-            raise Rejected("account_expired", "This card account has expired.", "account_id")
+        account_after(self.status, AccountAct.CHANGE)
+
+    def _become(self, act: AccountAct) -> None:
+        self.status = account_after(self.status, act)
 
 
 class Card(Base):
-    """A plastic: its number encrypted, found by a keyed hash, shown by its last four digits."""
+    """A plastic: its number encrypted, found by a keyed hash, shown by its last four digits.
+
+    ``sequence`` tells the plastics of one number apart: 1 is the first, as which a number is given out only once.
+    ``live`` marks the card that its account is shown by, ``due_on`` the day on which the clock looks at it next.
+    """
 
     __tablename__ = "card"
     __table_args__ = (
+        sa.UniqueConstraint("number_hash", "sequence"),
         sa.Index(
             "card_live_of_account",
             "account_id",
@@ -147,21 +160,67 @@ class Card(Base):
             postgresql_where=sa.text("live"),
             sqlite_where=sa.text("live"),
         ),
+        sa.Index("card_of_account", "account_id"),
+        sa.Index(
+            "card_due",
+            "due_on",
+            postgresql_where=sa.text("due_on is not null"),
+            sqlite_where=sa.text("due_on is not null"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(sa.String(30), primary_key=True)
     account_id: Mapped[str] = mapped_column(sa.ForeignKey("card_account.id"))
     number_encrypted: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    number_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    number_hash: Mapped[str] = mapped_column(sa.String(64))
+    sequence: Mapped[int]
     last_four: Mapped[str] = mapped_column(sa.String(4))
     issued_on: Mapped[date]
     expires_on: Mapped[date]
+    state: Mapped[CardState] = mapped_column(_word(CardState))
+    since: Mapped[datetime] = mapped_column(Instant)
     live: Mapped[bool]
+    due_on: Mapped[date | None]
 
     account: Mapped[CardAccount] = orm.relationship(lazy="raise")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is, or may yet be, of use."""
+        return self.state in OPEN_CARDS
 
-class Hold(Base):
+    def become(self, act: CardAct, now: datetime) -> None:
+        """Change its state; raises Rejected where that cannot be."""
+        self.state, self.since = card_after(self.state, act), now
+
+
+class OfRequest:
+    """What is left of a request that is not finished: enough to go on with it, and to name it in the history."""
+
+    command_id: Mapped[str] = mapped_column(sa.String(36), sort_order=1)
+    command_key: Mapped[str] = mapped_column(sa.String(100), sort_order=1)
+    actor: Mapped[str] = mapped_column(sa.String(64), sort_order=1)
+    on_behalf_of: Mapped[str | None] = mapped_column(sa.String(64), sort_order=1)
+    channel: Mapped[Channel] = mapped_column(_word(Channel), sort_order=1)
+
+    def request(self, tx: Transaction) -> Transaction:
+        """Return a transaction, in the same batch, that goes on with the request."""
+        return tx.continuing(
+            command_id=self.command_id, key=self.command_key, actor=self.actor, on_behalf_of=self.on_behalf_of,
+            channel=self.channel,
+        )  # fmt: skip
+
+
+def of_request(tx: Transaction) -> dict[str, Any]:
+    """Return the columns of `OfRequest` for the request that a transaction handles, or goes on with."""
+    envelope = tx.envelope
+    return {
+        "command_id": envelope.correlation_id, "command_key": envelope.key, "actor": envelope.actor,
+        "on_behalf_of": envelope.on_behalf_of, "channel": envelope.channel,
+    }  # fmt: skip
+
+
+class Hold(OfRequest, Base):
     """A reason why an account is unusable, or will be: who put it there, from when, until when (ACC-14)."""
 
     __tablename__ = "hold"
@@ -195,11 +254,6 @@ class Hold(Base):
     in_force: Mapped[bool]
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
     comment: Mapped[str | None] = mapped_column(sa.String(500))
-    command_id: Mapped[str] = mapped_column(sa.String(36))
-    command_key: Mapped[str] = mapped_column(sa.String(100))
-    actor: Mapped[str] = mapped_column(sa.String(64))
-    on_behalf_of: Mapped[str | None] = mapped_column(sa.String(64))
-    channel: Mapped[Channel] = mapped_column(_word(Channel))
 
     account: Mapped[CardAccount] = orm.relationship(lazy="raise")
 
@@ -207,6 +261,58 @@ class Hold(Base):
     def is_scheduled(self) -> bool:
         """Whether it has yet to begin."""
         return not self.in_force and self.closed_at is None
+
+
+class OrderAct(StrEnum):
+    """What the issuer's processor can be asked to do."""
+
+    OPEN = "open"
+    REPLACE = "replace"
+    RENEW = "renew"
+    REINSTATE = "reinstate"
+    SHIP = "ship"
+    ACTIVATE = "activate"
+    CANCEL = "cancel"
+
+
+MAKING = (OrderAct.OPEN, OrderAct.REPLACE, OrderAct.RENEW, OrderAct.REINSTATE)
+
+
+class Order(OfRequest, Base):
+    """What the issuer's processor is still to do; the row goes when that is done and its consequences are written.
+
+    ``id`` is the reference that it goes by there. ``card_id`` is the card that it is about or that it makes, ``facts``
+    what else the processor has to know.
+    """
+
+    __tablename__ = "issuer_order"
+
+    id: Mapped[str] = mapped_column(sa.String(30), primary_key=True)
+    act: Mapped[OrderAct] = mapped_column(_word(OrderAct))
+    account_id: Mapped[str] = mapped_column(
+        sa.String(30), index=True
+    )  # which is not there yet while it is opened
+    card_id: Mapped[str | None] = mapped_column(sa.String(30))
+    facts: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    placed_at: Mapped[datetime] = mapped_column(Instant)
+    due_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+
+    @property
+    def keeps_number(self) -> bool:
+        """Whether the card that it makes has the number of the one that it replaces."""
+        return bool(self.facts and self.facts.get("replaces"))
+
+
+class Cancellation(OfRequest, Base):
+    """A cancellation that is to come (ACC-12), one of an account at most; the row goes when its time has come."""
+
+    __tablename__ = "cancellation"
+    __table_args__ = (sa.Index("ix_cancellation_command_id", "command_id"),)
+
+    account_id: Mapped[str] = mapped_column(sa.ForeignKey("card_account.id"), primary_key=True)
+    effective_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    reason: Mapped[CancelReason] = mapped_column(_word(CancelReason))
 
 
 change = define_history(Base.metadata)
@@ -221,3 +327,15 @@ def open_holds(session: orm.Session, account_ids: Sequence[str]) -> list[Hold]:
     return sorted(
         found, key=lambda hold: (hold.account_id, list(HoldOrigin).index(hold.origin), hold.effective_at)
     )
+
+
+def cards_of(session: orm.Session, account_ids: Sequence[str]) -> list[Card]:
+    """Return every card of these accounts, the newest first."""
+    found = sa.select(Card).where(Card.account_id.in_(account_ids)).order_by(Card.id.desc())
+    return list(session.scalars(found))
+
+
+def orders_of(session: orm.Session, account_id: str) -> list[Order]:
+    """Return what the issuer's processor is still to do for an account, the oldest first."""
+    found = sa.select(Order).where(Order.account_id == account_id).order_by(Order.placed_at, Order.id)
+    return list(session.scalars(found))

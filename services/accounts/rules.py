@@ -2,13 +2,25 @@
 
 import re
 import unicodedata
+from calendar import monthrange
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from shared.actor import Party
 from shared.contracts.accounts import CancelReason, HoldOrigin
+from shared.contracts.cards import ReplaceCard, ReplacementReason
 from shared.errors import Rejected
 
 CARD_YEARS = 3
+CANCELLATION_MONTHS = 6
+DELIVERY = ("line_1", "line_2", "line_3", "city", "postcode", "country")
+_ADDRESSED = ("line_1", "city", "postcode", "country")
+_INVESTIGATED = frozenset({ReplacementReason.LOST, ReplacementReason.STOLEN})
+_FACTS = {
+    "last_seen_at": "when it was seen last",
+    "last_seen_where": "where it was seen last",
+    "circumstances": "what happened",
+}
 _AUTHORITY = {origin: rank for rank, origin in enumerate(HoldOrigin)}
 _ORIGINS = {
     Party.HOLDER: HoldOrigin.HOLDER,
@@ -61,8 +73,65 @@ def embossed(first_name: str, last_name: str) -> str:
     return text[:26].strip()
 
 
+def cancellation_time(effective_at: datetime | None, now: datetime) -> datetime:
+    """Return when an account is to be cancelled (ACC-12); raises Rejected where that is past or too far ahead."""
+    if effective_at is None:
+        return now
+    if effective_at < now - _LATE:
+        raise Rejected("effective_at_in_past", "A cancellation cannot lie in the past.", "effective_at")
+    if effective_at > months_after(now, CANCELLATION_MONTHS):
+        raise Rejected(
+            "effective_at_too_far",
+            f"A cancellation is at most {CANCELLATION_MONTHS} months ahead.",
+            "effective_at",
+        )
+    return max(effective_at, now)
+
+
+def day_of(now: datetime, zone: str) -> date:
+    """Return which day it is in a time zone."""
+    return now.astimezone(ZoneInfo(zone)).date()
+
+
+def check_replacement(command: ReplaceCard, now: datetime) -> None:
+    """Raise Rejected where a replacement says too little for the issuer to act on it (ACC-09)."""
+    if command.contact_phone is None and command.contact_email is None:
+        raise Rejected("contact_required", "Say by which phone or e-mail you can be asked.", "contact_phone")
+    if command.reason in _INVESTIGATED:
+        missing = next((name for name in _FACTS if getattr(command, name) is None), None)
+        if missing:
+            raise Rejected(
+                "facts_required",
+                f"A card that was {command.reason} is investigated: say {_FACTS[missing]}.",
+                missing,
+            )
+    if command.last_seen_at and command.last_seen_at > now + _LATE:
+        raise Rejected(
+            "last_seen_in_future", "The card cannot have been seen last in the future.", "last_seen_at"
+        )
+    if any(getattr(command, f"delivery_{name}") for name in DELIVERY):
+        missing = next((name for name in _ADDRESSED if getattr(command, f"delivery_{name}") is None), None)
+        if missing:
+            raise Rejected(
+                "delivery_address_incomplete",
+                "A delivery address needs its first line, city, postcode and country.",
+                f"delivery_{missing}",
+            )
+
+
+def keeps_number(reason: ReplacementReason) -> bool:
+    """Return whether a replaced card keeps its number and works until the new one is activated (ACC-09)."""
+    return reason is ReplacementReason.DAMAGED
+
+
+def months_after(start: datetime, months: int) -> datetime:
+    """Return the same time of the same day so many months later, or of the last day of a shorter month."""
+    years, month = divmod(start.month - 1 + months, 12)
+    year, month = start.year + years, month + 1
+    return start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
+
+
 def card_expiry(issued_on: date) -> date:
     """Return the last day of the month in which a card issued today expires."""
     year, month = issued_on.year + CARD_YEARS, issued_on.month
-    following = date(year + month // 12, month % 12 + 1, 1)
-    return following - timedelta(days=1)
+    return date(year, month, monthrange(year, month)[1])

@@ -16,6 +16,7 @@ from services.gateway.upstream import Upstream
 from shared.actor import Actor
 from shared.contracts.accounts import FindAccountsByCard, GetAccount
 from shared.contracts.base import Contract, catalogue
+from shared.contracts.cards import PendingChange
 from shared.contracts.history import FieldChange
 from shared.contracts.tracking import FindRequests, SearchRequests
 from shared.errors import Unavailable
@@ -32,7 +33,8 @@ def read_routes(entrance: Entrance, upstreams: Mapping[str, Upstream]) -> Bluepr
     blueprint = Blueprint("reads", __name__)
     aggregate = Aggregate(upstreams["tracking"])
     beside: dict[Any, Callable[[str, Actor], Any]] = {GetAccount: aggregate.latest_requests}
-    after: dict[Any, Addition] = {FieldChange: aggregate.add_tracking_numbers}  # every history
+    # Every history, and what is about to change.
+    after: dict[Any, Addition] = dict.fromkeys((FieldChange, PendingChange), aggregate.add_tracking_numbers)
     before: dict[Any, Resolution] = {SearchRequests: CardNumbers(upstreams["accounts"]).resolve}
     for contract in catalogue.reads():
         window = _Window(
@@ -125,7 +127,7 @@ class Aggregate:
             return {"last_requests": None}
 
     def add_tracking_numbers(self, page: dict[str, Any]) -> None:
-        """Name the request of each change in a history (ACC-18)."""
+        """Name the request of each change, in a history or to come (ACC-18, Part 2 no. 1)."""
         ids = sorted({change["command_id"] for change in page["data"]})
         try:
             found = self._tracking.post("/progress", {"command_ids": ids}) if ids else {}

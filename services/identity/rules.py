@@ -38,7 +38,9 @@ class Role:
 _OWN = frozenset({"me.contact"})
 _SEEING = _OWN | {"accounts.view", "companies.view", "control-accounts.view", "roles.view", "tracking.view"}
 _ADMINISTERING = _SEEING | {
+    "accounts.activate",
     "accounts.cancel",
+    "accounts.replace",
     "accounts.suspend",
     "delegations.lend",
     "delegations.view",
@@ -46,6 +48,8 @@ _ADMINISTERING = _SEEING | {
     "tracking.withdraw",
 }
 _HELPING = _SEEING | {
+    "accounts.activate",
+    "accounts.replace",
     "accounts.suspend",
     "delegations.view",
     "tracking.withdraw",
@@ -80,6 +84,7 @@ ROLES: Mapping[str, Role] = {
         | {
             "accounts.cancel",
             "accounts.open",
+            "accounts.reinstate",
             "companies.configure",
             "companies.enrol",
             "control-accounts.open",

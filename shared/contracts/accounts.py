@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from shared.contracts.base import Message, command, event, read, view
+from shared.contracts.cards import CardState
 from shared.contracts.history import FieldChange
 from shared.contracts.service_times import AT_ONCE, ONE_DAY
 from shared.contracts.tracking import RequestRow
@@ -115,10 +116,11 @@ class OpenAccount(Message):
     lendable=True,
 )
 class CancelAccount(Message):
-    """Cancel a card account for good, in real time (ACC-10)."""
+    """Cancel a card account, in real time or at an instant at most six months ahead (ACC-10, ACC-12)."""
 
     account_id: AccountId
     reason: CancelReason
+    effective_at: Annotated[datetime, Note("at once where it is left out")] | None = None
     comment: Annotated[Comment, Note("required where the reason is other")] | None = None
 
 
@@ -244,6 +246,7 @@ class AccountProfile:
     cost_centre: str | None
     universal_number: str | None
     card_number: str
+    card_state: CardState
     issued_on: date
     expires_on: date
     status: AccountStatus

@@ -79,6 +79,7 @@ def identifier(prefix: str) -> Text:
 Json = Mapping[str, Any]
 
 AccountId = Annotated[str, identifier("acc"), Scoped("accounts", "account")]
+CardId = Annotated[str, identifier("crd")]
 ControlAccountNumber = Annotated[
     str, Text(15, 15, r"^[0-9]{15}$", "15 digits"), Scoped("accounts", "control_account")
 ]

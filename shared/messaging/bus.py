@@ -51,15 +51,20 @@ class Reply:
 
 @dataclass(slots=True)
 class Processed:
-    """What is to be sent after a batch was committed; only then are its deliveries acknowledged."""
+    """What is to be sent after a batch was committed; only then are its deliveries acknowledged.
+
+    ``urgent`` says that a job waits for the commit: `Handles.run_jobs` is to be called soon.
+    """
 
     publications: list[Publication] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
+    urgent: bool = False
 
     def add(self, other: "Processed") -> None:
         """Take in what another batch wants sent."""
         self.publications += other.publications
         self.replies += other.replies
+        self.urgent |= other.urgent
 
 
 class Handles(Protocol):

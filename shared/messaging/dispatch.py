@@ -149,7 +149,7 @@ class Dispatcher:
                 kept += self._burial(item.delivery, item.why, now)
             self._keep(session, kept, now)
         self._note(readable, done, time.perf_counter() - started)
-        return Processed(kept, batch.replies)
+        return Processed(kept, batch.replies, urgent=self._wake(batch))
 
     def _observe(self, readable: Sequence[Readable], batch: Batch) -> None:
         if self.service.observe and readable:
@@ -266,7 +266,13 @@ class Dispatcher:
             batch.flush()
             kept = [publication_of(event) for event in batch.events]
             self._keep(session, kept, now)
-        processed.add(Processed(kept, batch.replies))
+        processed.add(Processed(kept, batch.replies, urgent=self._wake(batch)))
+
+    def _wake(self, batch: Batch) -> bool:
+        """Make due what the batch has woken, and return whether that is anything."""
+        for name in batch.woken:
+            self._job_due.pop(name, None)
+        return bool(batch.woken)
 
     def _own_jobs(self) -> Iterator[Job]:
         age = timedelta(days=self._settings.inbox_days)

@@ -74,10 +74,12 @@ class LocalConsumer:
             self._send(Processed(publications=self._handles.sweep()))
             self._sweep_due = now + self._sweep_seconds
         if now >= self._jobs_due:
-            self._send(self._handles.run_jobs())
             self._jobs_due = now + _JOBS_SECONDS
+            self._send(self._handles.run_jobs())
 
     def _send(self, processed: Processed, done: Sequence[Delivery] = ()) -> None:
+        if processed.urgent:
+            self._jobs_due = 0.0
         unwanted = self._bus.exchange(processed.publications, done)
         for publication in unwanted:
             log.warning("no queue wants it", exchange=publication.exchange, key=publication.key)

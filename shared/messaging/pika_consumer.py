@@ -134,6 +134,8 @@ class PikaConsumer:
 
     def _send(self, processed: Processed, done: int | None = None) -> None:
         """Publish, answer and, at the last, acknowledge all deliveries up to ``done``."""
+        if processed.urgent:
+            self._jobs_at = 0.0
         with self._link.joined():
             for publication in processed.publications:
                 self._link.publish(publication, publication.outbox_id)

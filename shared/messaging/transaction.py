@@ -20,6 +20,7 @@ from shared.messaging.envelope import Envelope
 from shared.settings import Settings
 
 A = TypeVar("A", bound="Aggregated")
+Gathered = Callable[[Mapping[str, "Transaction"]], None]
 _TOGETHER = 4
 _SYSTEM = Actor(user_id="system", party=Party.SYSTEM)
 
@@ -59,6 +60,8 @@ class Batch:
     events: list[Envelope] = field(default_factory=list)
     inserts: dict[sa.Table, list[dict[str, Any]]] = field(default_factory=dict)
     replies: list[Reply] = field(default_factory=list)
+    gathered: dict[Gathered, dict[str, "Transaction"]] = field(default_factory=dict)
+    woken: set[str] = field(default_factory=set)
 
     def load(self, kind: str, ids: Iterable[str]) -> None:
         """Load the aggregates that are not loaded yet, locked in id order."""
@@ -72,6 +75,9 @@ class Batch:
         """Write everything: changed aggregates, then other objects, then the appended rows, each kind by one statement."""
         self._update_changed()
         self.session.flush()
+        for finish, subjects in self.gathered.items():
+            finish(subjects)
+        self.gathered.clear()
         for table, appended in self.inserts.items():
             names = tuple(appended[0])
             insert_rows(self.session, table, names, [tuple(row.values()) for row in appended])
@@ -175,6 +181,18 @@ class Transaction:
     def insert(self, table: sa.Table, **values: Any) -> None:
         """Append a row that nobody changes afterwards; every row of a table names the same columns in the same order."""
         self.batch.inserts.setdefault(table, []).append(values)
+
+    def gather(self, finish: Gathered, subject: str) -> None:
+        """Have ``finish`` called once for the whole batch, before it commits, with every subject gathered for it.
+
+        It gets each subject's transaction, and changes no aggregate; so what a handler leaves to it costs a statement for
+        each batch, not for each message.
+        """
+        self.batch.gathered.setdefault(finish, {})[subject] = self
+
+    def wake(self, job: str) -> None:
+        """Have a job of this service run right after the commit, without waiting for its time."""
+        self.batch.woken.add(job)
 
     def reply(self, to: str, command_id: str, content: Mapping[str, Any]) -> None:
         """Answer whoever waits, after the commit."""

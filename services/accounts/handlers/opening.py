@@ -1,31 +1,18 @@
 """Opening card accounts."""
 
-from typing import Any
-
-from services.accounts.issuer import IssuerSimulator
-from services.accounts.model import Card, CardAccount, ControlAccount
-from services.accounts.rules import embossed
-from services.accounts.vault import vault_of
-from shared.contracts.accounts import (
-    AccountOpened,
-    AccountStatus,
-    OpenAccount,
-    PaymentStatus,
-)
+from services.accounts.model import ControlAccount, OrderAct
+from services.accounts.orders import place_order
+from shared.contracts.accounts import OpenAccount
+from shared.contracts.outcomes import RequestStatus
+from shared.contracts.schema import tolerant
 from shared.contracts.structure import Level
 from shared.errors import Rejected
 from shared.ids import new_id
 from shared.messaging.transaction import Transaction
 
-issuer = IssuerSimulator()
-_HOLDER_FIELDS = (
-    "address_line_1", "address_line_2", "address_line_3", "city", "postcode", "country", "business_phone", "home_phone",
-    "other_phone", "email", "employee_id", "cost_centre", "universal_number",
-)  # fmt: skip
 
-
-def open_account(command: OpenAccount, tx: Transaction) -> dict[str, Any]:
-    """Open a card account under a basic control account and have its first card made."""
+def open_account(command: OpenAccount, tx: Transaction) -> None:
+    """Have the issuer open a card account under a basic control account; it is there when the issuer has done so."""
     node = tx.one(ControlAccount, command.control_account, "control_account")
     if node.level is not Level.BASIC:
         raise Rejected(
@@ -33,33 +20,6 @@ def open_account(command: OpenAccount, tx: Transaction) -> dict[str, Any]:
             "Card accounts hang under basic control accounts.",
             "control_account",
         )
-    account = CardAccount(
-        id=new_id("acc"), control_account=node.number, product=command.product, opened_at=tx.now, version=0,
-        status=AccountStatus.ACTIVE, payment_status=PaymentStatus.CURRENT,
-        **{name: getattr(command, name) for name in _HOLDER_FIELDS},
-    )  # fmt: skip
-    account.rename(
-        command.first_name,
-        command.last_name,
-        command.embossed_name or embossed(command.first_name, command.last_name),
-    )
-    tx.add(account)
-    tx.session.add(_new_card(account, tx))
-    tx.publish(
-        AccountOpened(
-            account_id=account.id, control_account=node.number, product=account.product, first_name=account.first_name,
-            last_name=account.last_name, embossed_name=account.embossed_name,
-        ),
-        subject=account.id,
-    )  # fmt: skip
-    return {"account_id": account.id}
-
-
-def _new_card(account: CardAccount, tx: Transaction) -> Card:
-    plastic = issuer.make_card(tx.now.date())
-    vault, card_id = vault_of(tx.settings), new_id("crd")
-    return Card(
-        id=card_id, account_id=account.id, number_encrypted=vault.encrypt(plastic.number, card_id),
-        number_hash=vault.hash(plastic.number), last_four=plastic.number[-4:], issued_on=plastic.issued_on,
-        expires_on=plastic.expires_on, live=True,
-    )  # fmt: skip
+    asked = tolerant(OpenAccount).dump(command)
+    place_order(tx, OrderAct.OPEN, new_id("acc"), card_id=new_id("crd"), facts=asked)
+    tx.finish_later(RequestStatus.PROCESSING)

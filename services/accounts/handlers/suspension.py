@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.accounts.holds import close_hold, put_in_force, resume_if_free
-from services.accounts.model import CardAccount, Hold, open_holds
+from services.accounts.model import CardAccount, Hold, of_request, open_holds
 from services.accounts.rules import may_lift, origin_of, suspension_period
 from shared.contracts.accounts import (
     SuspendAccount,
@@ -30,8 +30,7 @@ def suspend_account(command: SuspendAccount, tx: Transaction) -> dict[str, Any]:
             close_hold(hold, tx, Rejected("superseded", "Another suspension took its place."))
     hold = Hold(
         id=new_id("hold"), account_id=account.id, origin=origin, effective_at=start, ends_at=end, in_force=start <= tx.now,
-        comment=command.comment, command_id=tx.envelope.id, command_key=tx.envelope.key, actor=tx.envelope.actor,
-        on_behalf_of=tx.envelope.on_behalf_of, channel=tx.envelope.channel,
+        comment=command.comment, **of_request(tx),
     )  # fmt: skip
     tx.session.add(hold)
     if hold.in_force:

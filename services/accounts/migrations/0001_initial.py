@@ -205,18 +205,42 @@ def upgrade() -> None:
         sa.Column("account_id", sa.String(length=30), nullable=False),
         sa.Column("number_encrypted", sa.LargeBinary(), nullable=False),
         sa.Column("number_hash", sa.String(length=64), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("last_four", sa.String(length=4), nullable=False),
         sa.Column("issued_on", sa.Date(), nullable=False),
         sa.Column("expires_on", sa.Date(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "ordered",
+                "shipped",
+                "active",
+                "closed",
+                "expired",
+                name="cardstate",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("live", sa.Boolean(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"],
             ["card_account.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("number_hash"),
+        sa.UniqueConstraint("number_hash", "sequence"),
     )
     with op.batch_alter_table("card", schema=None) as batch_op:
+        batch_op.create_index(
+            "card_due",
+            ["due_on"],
+            unique=False,
+            postgresql_where=sa.text("due_on is not null"),
+            sqlite_where=sa.text("due_on is not null"),
+        )
         batch_op.create_index(
             "card_live_of_account",
             ["account_id"],
@@ -224,6 +248,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("live"),
             sqlite_where=sa.text("live"),
         )
+        batch_op.create_index("card_of_account", ["account_id"], unique=False)
 
     op.create_table(
         "hold",
@@ -284,6 +309,83 @@ def upgrade() -> None:
             postgresql_where=sa.text("closed_at is null"),
             sqlite_where=sa.text("closed_at is null"),
         )
+    op.create_table(
+        "issuer_order",
+        sa.Column("id", sa.String(length=30), nullable=False),
+        sa.Column(
+            "act",
+            sa.Enum(
+                "open",
+                "replace",
+                "renew",
+                "reinstate",
+                "ship",
+                "activate",
+                "cancel",
+                name="orderact",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.String(length=30), nullable=False),
+        sa.Column("card_id", sa.String(length=30), nullable=True),
+        sa.Column("facts", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("placed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("command_id", sa.String(length=36), nullable=False),
+        sa.Column("command_key", sa.String(length=100), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("on_behalf_of", sa.String(length=64), nullable=True),
+        sa.Column(
+            "channel",
+            sa.Enum("portal", "api", "operator", "system", name="channel", native_enum=False, length=40),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("issuer_order", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_issuer_order_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_issuer_order_due_at"), ["due_at"], unique=False)
+
+    op.create_table(
+        "cancellation",
+        sa.Column("account_id", sa.String(length=30), nullable=False),
+        sa.Column("effective_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "not_needed",
+                "employment_ended",
+                "death",
+                "fraud",
+                "dormant",
+                "other",
+                name="cancelreason",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("command_id", sa.String(length=36), nullable=False),
+        sa.Column("command_key", sa.String(length=100), nullable=False),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("on_behalf_of", sa.String(length=64), nullable=True),
+        sa.Column(
+            "channel",
+            sa.Enum("portal", "api", "operator", "system", name="channel", native_enum=False, length=40),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["card_account.id"],
+        ),
+        sa.PrimaryKeyConstraint("account_id"),
+    )
+    with op.batch_alter_table("cancellation", schema=None) as batch_op:
+        batch_op.create_index("ix_cancellation_command_id", ["command_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_cancellation_effective_at"), ["effective_at"], unique=False)
     if op.get_bind().dialect.name == "postgresql":
         # Room on each page for a row's next version, so that an update that touches no index stays on it.
         op.execute("alter table card_account set (fillfactor = 85)")

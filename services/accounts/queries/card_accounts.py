@@ -89,7 +89,8 @@ def find_accounts_by_card(query: FindAccountsByCard, reader: Reader) -> Page[Acc
     """Find card accounts by card number, whether or not the card is still the live one: no number is decrypted."""
     vault = vault_of(reader.settings)
     hashes = [vault.hash(number) for number in query.card_numbers]
-    statement = visible(reader, live=False).where(Card.number_hash.in_(hashes))
+    # However many plastics bear a number, it has one that was the first.
+    statement = visible(reader, live=False).where(Card.number_hash.in_(hashes), Card.sequence == 1)
     found = reader.session.execute(statement.order_by(CardAccount.name_key, CardAccount.id)).all()
     return page_of(
         found, len(hashes), _row, lambda row: (row.CardAccount.name_key, row.CardAccount.id), len(found)
@@ -98,7 +99,7 @@ def find_accounts_by_card(query: FindAccountsByCard, reader: Reader) -> Page[Acc
 
 def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
     """Return the profile of a card account (ACC-06)."""
-    account, card = _one(query.account_id, reader)
+    account, card = one_account(query.account_id, reader)
     node = reader.session.get_one(ControlAccount, account.control_account)
     same = {
         name: getattr(account, name)
@@ -110,6 +111,7 @@ def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
         account_id=account.id,
         full_name=f"{account.first_name} {account.last_name}",
         card_number=mask(card.last_four),
+        card_state=card.state,
         issued_on=card.issued_on,
         expires_on=card.expires_on,
         holds=_holds(account.id, reader.session),
@@ -130,11 +132,12 @@ def _holds(account_id: str, session: orm.Session) -> list[HoldView]:
 
 def get_account_history(query: GetAccountHistory, reader: Reader) -> Page[FieldChange]:
     """Return every change of an account's fields, the newest first (ACC-18)."""
-    _one(query.account_id, reader)
+    one_account(query.account_id, reader)
     return history_page(reader, change, query.account_id, cursor=query.cursor, limit=query.limit)
 
 
-def _one(account_id: str, reader: Reader) -> tuple[CardAccount, Card]:
+def one_account(account_id: str, reader: Reader) -> tuple[CardAccount, Card]:
+    """Return a card account that the caller may see, and the card that it is shown by; raises NotFound."""
     statement = (
         sa.select(CardAccount, Card).join(Card, sa.and_(Card.account_id == CardAccount.id, Card.live))
     ).where(CardAccount.id == account_id)

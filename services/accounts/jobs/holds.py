@@ -37,10 +37,7 @@ def _apply(account: CardAccount, hold: Hold, tx: Transaction) -> bool:
     ends = hold.ends_at <= tx.now
     if not begins and not ends:
         return False
-    step = tx.continuing(
-        command_id=hold.command_id, key=hold.command_key, actor=hold.actor, on_behalf_of=hold.on_behalf_of,
-        channel=hold.channel,
-    )  # fmt: skip
+    step = hold.request(tx)
     step.watch(account)
     if begins:
         begin_hold(account, hold, step)

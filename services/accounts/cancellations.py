@@ -1,0 +1,86 @@
+"""Cancellations in motion: at once, at their time, superseded, withdrawn (ACC-10, ACC-12)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from services.accounts.model import Cancellation, CardAccount, of_request
+from services.accounts.orders import notify_of_cancellation
+from services.accounts.plastics import close_for_good
+from shared.contracts.accounts import AccountCancelled, CancelReason
+from shared.contracts.outcomes import CommandRejected, CommandWithdrawn
+from shared.errors import Rejected
+from shared.messaging.transaction import Transaction
+
+_SUPERSEDED = Rejected("superseded", "Another cancellation took its place.")
+
+
+def cancel(account: CardAccount, reason: CancelReason, tx: Transaction) -> None:
+    """Cancel an account with all its cards; raises Rejected where it is cancelled or expired already."""
+    account.cancel(reason=reason, now=tx.now)
+    told = AccountCancelled(account_id=account.id, control_account=account.control_account, reason=reason)
+    tx.publish(told, subject=account.id)
+    notify_of_cancellation(tx, account.id)
+    tx.gather(_clear_up, account.id)
+
+
+def schedule(account: CardAccount, reason: CancelReason, effective_at: datetime, tx: Transaction) -> None:
+    """Have an account cancelled later, in place of what was scheduled for it before."""
+    _supersede([account.id], tx)
+    tx.session.add(
+        Cancellation(account_id=account.id, effective_at=effective_at, reason=reason, **of_request(tx))
+    )
+    tx.session.flush()
+
+
+def carry_out(account: CardAccount, due: Cancellation, tx: Transaction) -> None:
+    """Cancel an account now that the time has come; the request is rejected where it is closed by now."""
+    tx.session.delete(due)
+    tx.session.flush()
+    try:
+        cancel(account, due.reason, tx)
+    except Rejected as refusal:
+        _reject(due, refusal, tx)
+    else:
+        tx.complete()
+
+
+def withdraw_cancellation(command_id: str, tx: Transaction) -> bool:
+    """Take back the cancellation that this command has scheduled (Part 2 no. 1)."""
+    wanted = sa.select(Cancellation).where(Cancellation.command_id == command_id)
+    account_id = tx.session.scalar(wanted.with_only_columns(Cancellation.account_id))
+    if account_id is None:
+        return False
+    tx.batch.load("account", [account_id])
+    scheduled = tx.session.scalar(wanted.with_for_update())  # the clock may have been quicker
+    if scheduled is None:
+        return False
+    asked = scheduled.request(tx)
+    asked.publish(CommandWithdrawn(command_id=command_id, command=asked.envelope.contract.name))
+    tx.session.delete(scheduled)
+    tx.session.flush()
+    return True
+
+
+def _clear_up(accounts: Mapping[str, Transaction]) -> None:
+    """Do for all accounts that a batch cancels what follows from it."""
+    tx = next(iter(accounts.values()))
+    close_for_good(list(accounts), tx)
+    _supersede(list(accounts), tx)
+
+
+def _supersede(accounts: list[str], tx: Transaction) -> None:
+    scheduled = sa.select(Cancellation).where(Cancellation.account_id.in_(accounts))
+    for overtaken in tx.session.scalars(scheduled).all():
+        _reject(overtaken, _SUPERSEDED, tx)
+        tx.session.delete(overtaken)
+    tx.session.flush()
+
+
+def _reject(scheduled: Cancellation, why: Rejected, tx: Transaction) -> None:
+    asked = scheduled.request(tx)
+    name = asked.envelope.contract.name
+    asked.publish(
+        CommandRejected(command_id=scheduled.command_id, command=name, code=why.code, message=why.message)
+    )
