@@ -13,7 +13,7 @@ _DOCS = Path(__file__).parents[2] / "docs"
 @click.command()
 @click.option("--break-on-purpose", is_flag=True, help="Write even what breaks those who rely on it.")
 def main(*, break_on_purpose: bool) -> None:
-    """Bring docs/openapi.json, docs/asyncapi.json and docs/entitlements.md up to date with the contracts."""
+    """Bring the generated documents in docs/ up to date with the contracts and with the tables in the code."""
     try:
         changed = write_documents(_DOCS, find_services().values(), break_on_purpose=break_on_purpose)
     except BreakingChange as broken:

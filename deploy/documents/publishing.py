@@ -8,12 +8,14 @@ from typing import Any
 from deploy.documents.asyncapi import asyncapi
 from deploy.documents.compatibility import api_breaks, message_breaks
 from deploy.documents.entitlements import entitlements
+from deploy.documents.lifecycle import lifecycle
 from deploy.documents.openapi import openapi
 from shared.service import Service
 
 OPENAPI = "openapi.json"
 ASYNCAPI = "asyncapi.json"
 ENTITLEMENTS = "entitlements.md"
+LIFECYCLE = "lifecycle.md"
 _BREAKS = {OPENAPI: api_breaks, ASYNCAPI: message_breaks}
 
 
@@ -51,8 +53,9 @@ def write_documents(
 
 
 def texts_of(documents: Mapping[str, dict[str, Any]]) -> dict[str, str]:
-    """Return what is committed, by the names of the files: these documents, and the page of who may do what."""
-    return {**{name: as_text(document) for name, document in documents.items()}, ENTITLEMENTS: entitlements()}
+    """Return what is committed, by the names of the files: these documents, and the pages drawn from tables in the code."""
+    texts = {name: as_text(document) for name, document in documents.items()}
+    return {**texts, ENTITLEMENTS: entitlements(), LIFECYCLE: lifecycle()}
 
 
 def breaks_of(file: Path, document: dict[str, Any]) -> list[str]:

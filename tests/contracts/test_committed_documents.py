@@ -17,7 +17,7 @@ def test_contracts_keep_what_the_committed_document_promises(name: str) -> None:
     assert not broken, "declare a new version (version=2) instead of changing a message that others rely on"
 
 
-@pytest.mark.parametrize("name", [*NAMES, "entitlements.md"])
+@pytest.mark.parametrize("name", [*NAMES, "entitlements.md", "lifecycle.md"])
 def test_the_committed_document_is_up_to_date(name: str) -> None:
     made = texts_of(documents_of(find_services().values()))[name]
     assert (DOCS / name).read_text(encoding="utf-8") == made, "run: python -m deploy.documents"

@@ -93,7 +93,7 @@ def test_a_break_of_a_message_is_said(change: Change, said: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda d: schema(d, "CancelAccount")["properties"].update(effective_at={"type": "string"}),
+        lambda d: schema(d, "CancelAccount")["properties"].update(urgency={"type": "string"}),
         lambda d: schema(d, "CancelAccount")["properties"]["reason"]["enum"].append("moved"),
         lambda d: schema(d, "CancelAccount")["properties"]["comment"].update(
             maxLength=1000, description="other words"

@@ -1,105 +1,110 @@
-"""Opening a card account: its number is never one that was given out (ACC-06)."""
-
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Any
+"""Opening a card account: it is there when the issuer has opened it, with a number that was never given out (ACC-06)."""
 
 import pytest
 import sqlalchemy as sa
 
-from deploy.keys import make_keys
-from services.accounts.handlers import opening
-from services.accounts.issuer import Plastic
-from services.accounts.model import Card, ControlAccount
-from services.accounts.service import service
-from shared.actor import EVERYWHERE, Actor, Party, Signer, Verifier
-from shared.contracts import load_all
-from shared.contracts.accounts import OpenAccount, Product
-from shared.contracts.structure import Level
-from shared.database import Database, sqlite_url
-from shared.ids import new_message_id
-from shared.messaging.bus import Delivery
-from shared.messaging.dispatch import Dispatcher
-from shared.messaging.envelope import Envelope, decode, encode
-from shared.migrations import upgrade
-from shared.observability import Metrics
-from shared.settings import Settings
-from shared.testing.databases import Database as PostgresDatabase
+from services.accounts.issuer import IssuerRefused, IssuerSimulator, Plastic, WantedCard
+from services.accounts.model import CardAccount, Order
+from services.accounts.tests.programme import BASIC, Programme
+from shared.contracts.accounts import AccountOpened, OpenAccount, Product
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-BASIC = "100000000000003"
-KEYS: dict[str, Any] = make_keys()
+ADA = OpenAccount(
+    control_account=BASIC, product=Product.CORPORATE_GOLD, first_name="Ada", last_name="Lovelace"
+)
 
 
-class StubbornIssuer:
-    """A processor that gives out one number twice before it finds another."""
-
-    def __init__(self) -> None:
-        self.numbers = ["9999000000000018", "9999000000000018", "9999000000000018", "9999000000000026"]
-
-    def make_card(self, today: date) -> Plastic:
-        """Return the next number."""
-        return Plastic(self.numbers.pop(0), today, today)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def dispatcher(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Dispatcher]:
-    """A dispatcher of accounts, with one basic control account."""
-    load_all()
-    url = sqlite_url(tmp_path / "accounts.sqlite")
-    if request.param == "postgresql":
-        fresh: PostgresDatabase = request.getfixturevalue("database")
-        url = fresh.url
-    upgrade(service, url)
-    database = Database(url)
-    node = {"name": "Basic", "company_name": "Company", "company_number": "1"}
-    with database.write() as session:
-        session.add(ControlAccount(number=BASIC, level=Level.BASIC, path=BASIC, **node))
-    yield Dispatcher(
-        service,
-        database,
-        settings=Settings(**KEYS),
-        verifier=Verifier(KEYS["assertion_public_key"], "accounts"),
-        clock=lambda: NOW,
-        metrics=Metrics(),
-    )
-    database.close()
-
-
-def opening_command() -> Delivery:
-    """Return a signed command as the broker would deliver it."""
-    actor = Actor(user_id="op", party=Party.ISSUER, grants={"accounts.open": frozenset({EVERYWHERE})})
-    id_ = new_message_id()
-    envelope = Envelope(
-        id=id_,
-        key=OpenAccount.contract.key,
-        source="gateway",
-        time=NOW,
-        data=OpenAccount(
-            control_account=BASIC, product=Product.CORPORATE_GOLD, first_name="Ada", last_name="Lovelace"
-        ),
-        correlation_id=id_,
-        actor="op",
-        assertion=Signer(KEYS["assertion_private_key"]).sign(actor, ["accounts"], NOW),
-    )
-    return Delivery(queue="accounts.commands", body=encode(envelope), tag=1, message_id=id_)
+def accounts(programme: Programme) -> int:
+    """Return how many accounts there are, which an outsider could only count by looking for each."""
+    with programme.database.read() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(CardAccount)) or 0
 
 
 def test_a_number_that_was_given_out_is_drawn_anew(
-    dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+    programme: Programme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The unique index notices, the command is tried again, and nobody hears of it."""
-    monkeypatch.setattr(opening, "issuer", StubbornIssuer())
+    """Under one reference the processor gives out one number for ever; the order goes out under another."""
+    numbers = iter(["9999000000000018", "9999000000000018", "9999000000000018", "9999000000000026"])
+    given: dict[str, str] = {}
 
-    outcomes = [
-        decode(publication.body).key
-        for delivery in (opening_command(), opening_command())
-        for publication in dispatcher.process([delivery]).publications
-    ]
+    def open_(_: IssuerSimulator, reference: str, wanted: WantedCard) -> Plastic:
+        number = given.setdefault(reference, next(numbers))
+        return Plastic(number=number, issued_on=wanted.ordered_on, expires_on=wanted.ordered_on)
 
-    assert outcomes.count("outcomes.command-completed.v1") == 2
-    assert outcomes.count("accounts.account-opened.v1") == 2
-    assert len(outcomes) == 4
-    with dispatcher._database.read() as session:  # what an outsider cannot see: the cards themselves
-        assert session.scalar(sa.select(sa.func.count(Card.number_hash.distinct()))) == 2
+    monkeypatch.setattr(IssuerSimulator, "open", open_)
+
+    first, second = (programme.send(ADA) for _ in range(2))
+    programme.run_jobs()
+
+    assert [programme.outcomes(asked) for asked in (first, second)] == [["processing", "completed"]] * 2
+    opened = [programme.result(asked)["account_id"] for asked in (first, second)]
+    assert [len(programme.events(AccountOpened, account)) for account in opened] == [1, 1]
+    assert {programme.profile(account).card_number[-4:] for account in opened} == {"0018", "0026"}
+    assert len(given) == 4
+
+
+def test_while_the_issuer_is_away_there_is_no_account_yet(programme: Programme) -> None:
+    """Accepted and tried again, never half done; afterwards nothing of the holder is left with the order."""
+    programme.close_the_issuer()
+    asked = programme.send(ADA)
+    for _ in range(5):
+        programme.pass_by(minutes=10)
+    assert programme.outcomes(asked) == ["processing"]
+    assert accounts(programme) == 0
+    assert [e.key for e in programme.said if e.key == AccountOpened.contract.key] == []
+
+    programme.open_the_issuer()
+    programme.pass_by(minutes=5)
+    assert programme.outcomes(asked) == ["processing", "completed"]
+    account = programme.result(asked)["account_id"]
+    assert programme.profile(account).full_name == "Ada Lovelace"
+    with programme.database.read() as session:
+        assert session.scalars(sa.select(Order)).all() == []
+
+
+def test_the_pauses_grow_while_the_issuer_is_away(
+    programme: Programme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def note(_: IssuerSimulator, reference: str, wanted: WantedCard) -> Plastic:
+        asked.append(reference)
+        return make(_, reference, wanted)
+
+    make = IssuerSimulator.open
+    monkeypatch.setattr(IssuerSimulator, "open", note)
+    programme.close_the_issuer()
+    programme.send(ADA)
+    for _ in range(60):
+        programme.pass_by(seconds=1)
+    assert 4 <= len(asked) <= 7  # after 2, 4, 8, 16 and 32 seconds
+    assert len(set(asked)) == 1
+
+
+def test_what_the_issuer_refuses_is_rejected(programme: Programme, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Plastic:
+        raise IssuerRefused("the range is used up")
+
+    monkeypatch.setattr(IssuerSimulator, "open", refuse)
+    asked = programme.send(ADA)
+    assert programme.outcomes(asked) == ["processing", "issuer_refused"]
+    assert accounts(programme) == 0
+
+
+def test_a_defect_with_one_order_keeps_no_other_from_being_done(
+    programme: Programme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, seen = IssuerSimulator.open, []
+
+    def fail_first(_: IssuerSimulator, reference: str, wanted: WantedCard) -> Plastic:
+        seen.append(reference)
+        if reference == seen[0] and len(seen) < 4:
+            raise RuntimeError("never thought of")
+        return make(_, reference, wanted)
+
+    monkeypatch.setattr(IssuerSimulator, "open", fail_first)
+    asked = [programme.send(ADA, work=False) for _ in range(2)]
+    programme.run_jobs()
+    assert [programme.outcomes(one) for one in asked] == [["processing"], ["processing", "completed"]]
+    for _ in range(3):
+        programme.pass_by(minutes=5)
+    assert programme.outcomes(asked[0]) == ["processing", "completed"]

@@ -1,5 +1,6 @@
 """Pure policies of card accounts."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -7,11 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum import luhn
 
-from services.accounts.issuer import TEST_RANGE, IssuerSimulator
-from services.accounts.rules import card_expiry, embossed, may_lift, suspension_period
-from shared.contracts.accounts import HoldOrigin
+from services.accounts.issuer import TEST_RANGE, IssuerSimulator, WantedCard, check
+from services.accounts.rules import (
+    cancellation_time,
+    card_expiry,
+    day_of,
+    embossed,
+    may_lift,
+    suspension_period,
+)
+from shared.contracts.accounts import HoldOrigin, Product
 from shared.errors import Rejected
 from shared.folding import fold_name
+from shared.settings import BadSettings, Settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 YEAR = timedelta(days=365)
@@ -71,9 +80,58 @@ def test_a_card_expires_on_the_last_day_of_its_month(issued: date) -> None:
     assert (expiry + timedelta(days=1)).day == 1
 
 
+WANTED = WantedCard(
+    account_id="acc",
+    card_id="crd",
+    product=Product.CORPORATE_GOLD,
+    embossed_name="ADA",
+    ordered_on=NOW.date(),
+)
+
+
 def test_simulated_cards_have_check_digits_and_hold_no_real_number() -> None:
-    """A range in which no scheme has cards."""
-    plastic = IssuerSimulator().make_card(NOW.date())
+    """A range in which no scheme has cards; the same reference gets the same card."""
+    plastic = IssuerSimulator().open("ord_1", WANTED)
     assert luhn.is_valid(plastic.number)
     assert plastic.number.startswith(TEST_RANGE)
     assert len(plastic.number) == 16
+    assert IssuerSimulator().open("ord_1", WANTED) == plastic
+    assert IssuerSimulator().open("ord_2", WANTED).number != plastic.number
+    assert plastic.number not in repr(plastic)
+
+
+def test_a_renewed_card_is_good_for_longer_than_the_one_before() -> None:
+    wanted = replace(WANTED, number="9999000000000018", good_after=date(2026, 4, 30))
+    plastic = IssuerSimulator().replace("ord_1", wanted)
+    assert (plastic.number, plastic.expires_on) == ("9999000000000018", date(2029, 4, 30))
+
+
+@pytest.mark.parametrize("url", ["processor://somewhere", "simulator"])
+def test_a_processor_that_nobody_speaks_to_is_no_setting(url: str) -> None:
+    with pytest.raises(BadSettings, match="CARDWORK_ISSUER_URL"):
+        check(Settings(issuer_url=url))
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ((2026, 3, 1), (2026, 9, 1)),
+        ((2026, 8, 31), (2027, 2, 28)),
+        ((2027, 8, 30), (2028, 2, 29)),
+        ((2026, 12, 31), (2027, 6, 30)),
+    ],
+)
+def test_six_months_ahead(start: tuple[int, int, int], end: tuple[int, int, int]) -> None:
+    """ACC-12."""
+    now, latest = datetime(*start, 12, tzinfo=UTC), datetime(*end, 12, tzinfo=UTC)
+    assert cancellation_time(latest, now) == latest
+    with pytest.raises(Rejected) as refused:
+        cancellation_time(latest + timedelta(seconds=1), now)
+    assert refused.value.code == "effective_at_too_far"
+
+
+def test_a_day_begins_where_the_programme_is() -> None:
+    late = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
+    assert day_of(late, "UTC") == date(2026, 3, 1)
+    assert day_of(late, "Europe/Paris") == date(2026, 3, 2)
+    assert day_of(late, "America/New_York") == date(2026, 3, 1)

@@ -1,0 +1,21 @@
+"""Accounts under test, on SQLite and on PostgreSQL, with a clock that tests move and an issuer that can be away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.accounts.service import service
+from services.accounts.tests.programme import Programme, running
+from shared.service import Service
+
+
+@pytest.fixture(scope="session")
+def service_under_test() -> Service:
+    return service
+
+
+@pytest.fixture
+def programme(tables: str, tmp_path: Path) -> Iterator[Programme]:
+    """A programme with one basic control account."""
+    yield from running(tables, tmp_path)
