@@ -182,6 +182,7 @@ def test_the_first_documents_are_written_and_then_left_alone(tmp_path: Path) -> 
     assert sorted(file.name for file in write_documents(tmp_path, SERVICES)) == [
         "asyncapi.json",
         "entitlements.md",
+        "lifecycle.md",
         "openapi.json",
     ]
     assert json.loads((tmp_path / "openapi.json").read_text()) == API
