@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from services.accounts.issuer import Issuer, Plastic, WantedCard
 from services.accounts.model import Card, CardAccount, Hold, Order, OrderAct, cards_of
 from services.accounts.opening import name_on_card, new_account, opened
-from services.accounts.orders import notify_of_cancellation
 from services.accounts.plastics import activate, add_card, close, ship
 from services.accounts.rules import DELIVERY, day_of
 from services.accounts.vault import vault_of
@@ -43,7 +42,8 @@ def question_of(order: Order, tx: Transaction) -> Question:
 def fulfil(order: Order, plastic: Plastic | None, tx: Transaction) -> None:
     """Write down what follows from the processor's answer, and finish the request.
 
-    Where the account cannot have it any more, the request is rejected and the processor told to close what it made.
+    Where the account was cancelled meanwhile, the request is rejected; what the processor made is closed by the order that
+    followed with the cancellation.
     Raises NumberTaken, in the midst of changes: the transaction is to be rolled back.
     """
     asked = order.request(tx)
@@ -51,8 +51,6 @@ def fulfil(order: Order, plastic: Plastic | None, tx: Transaction) -> None:
         result = _FULFILMENTS[order.act](order, plastic, asked)
     except Rejected as refusal:
         refuse(order, refusal, tx)
-        if plastic:
-            notify_of_cancellation(asked, order.account_id)
         return
     if order.act in _ASKED_FOR:
         asked.complete(result)

@@ -182,7 +182,10 @@ def test_what_is_masked_is_marked() -> None:
 
 
 def test_requirements_are_named() -> None:
-    assert DOCUMENT["paths"]["/accounts/{account_id}/cancel"]["post"]["x-requirements"] == ["ACC-10", "ACC-12"]
+    assert DOCUMENT["paths"]["/accounts/{account_id}/cancel"]["post"]["x-requirements"] == [
+        "ACC-10",
+        "ACC-12",
+    ]
 
 
 def test_two_shapes_of_one_name_do_not_pass() -> None:

@@ -8,10 +8,9 @@ import structlog
 from services.accounts.fulfilment import Question, fulfil, question_of, refuse
 from services.accounts.issuer import Issuer, IssuerAway, IssuerRefused, Plastic, issuer_of
 from services.accounts.model import Order, OrderAct
-from services.accounts.orders import put_off, take_up
+from services.accounts.orders import new_reference, put_off, take_up
 from services.accounts.plastics import NumberTaken
 from shared.database import DatabaseAway
-from shared.ids import new_id
 from shared.messaging.transaction import Transaction
 from shared.service import Transact
 
@@ -88,7 +87,7 @@ def _settle_one(order: Order, answer: _Answer, transact: Transact) -> bool:
         with transact() as tx:
             for taken in _still_there([order.id], tx):
                 taken.id, taken.due_at = (
-                    new_id("ord"),
+                    new_reference(),
                     tx.now,
                 )  # under another reference, it gives out another number
         return False
