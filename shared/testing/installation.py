@@ -70,7 +70,13 @@ class Installation(ABC):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.mail_folder = folder / "mail"
-        self.environment = {**_GENEROUS, "CARDWORK_MAIL_URL": self.mail_folder.as_uri(), **settings}
+        self.issuer_away = folder / "issuer-is-away"  # while there is such a file
+        self.environment = {
+            **_GENEROUS,
+            "CARDWORK_MAIL_URL": self.mail_folder.as_uri(),
+            "CARDWORK_ISSUER_URL": f"simulator://localhost{self.issuer_away}",
+            **settings,
+        }
         self.processes: dict[str, Process] = {}
         self._accounts: Iterator[str] | None = None
         self._users: list[dict[str, str]] = []

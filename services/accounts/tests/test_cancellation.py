@@ -80,11 +80,8 @@ def test_of_two_scheduled_cancellations_the_later_word_counts(programme: Program
 
 def test_what_waits_is_listed_in_order_of_time(programme: Programme, account: str) -> None:
     programme.send(cancelling(programme, account, days=30))
-    period = {
-        "effective_at": programme.now + timedelta(days=5),
-        "ends_at": programme.now + timedelta(days=50),
-    }
-    programme.send(SuspendAccount(account_id=account, **period))
+    start, end = (programme.now + timedelta(days=days) for days in (5, 50))
+    programme.send(SuspendAccount(account_id=account, effective_at=start, ends_at=end))
     assert programme.kinds(account) == ["suspension", "cancellation", "end_of_suspension"]
 
 

@@ -1,17 +1,22 @@
 """Cards of an account: made, shipped, activated, replaced, and brought back with an account (ACC-09, ACC-13, P2-12)."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from services.accounts.issuer import IssuerSimulator
+from services.accounts.model import cards_of
 from services.accounts.tests.programme import Programme
+from services.accounts.vault import vault_of
 from shared.actor import Party
 from shared.contracts.accounts import (
     AccountOpened,
     CancelAccount,
     CancelReason,
     FindAccountsByCard,
+    GetAccountHistory,
     Product,
     SuspendAccount,
 )
@@ -135,9 +140,6 @@ def test_an_account_is_found_once_by_a_number_that_two_plastics_bear(
 
 def number_of(programme: Programme, account: str) -> str:
     """Return what only the vault knows."""
-    from services.accounts.model import cards_of
-    from services.accounts.vault import vault_of
-
     with programme.database.read() as session:
         card = cards_of(session, [account])[0]
         return vault_of(programme.settings).decrypt(card.number_encrypted, card.id)
@@ -184,8 +186,6 @@ def test_a_card_cannot_have_been_seen_tomorrow(programme: Programme, account: st
 def test_a_card_goes_where_it_is_wanted_else_to_the_holder(
     programme: Programme, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from services.accounts.issuer import IssuerSimulator
-
     sent: list[Any] = []
     monkeypatch.setattr(IssuerSimulator, "ship", lambda *said: sent.append(said[-1]))
     there = {
@@ -227,6 +227,38 @@ def test_only_a_cancelled_account_is_reinstated_and_never_its_card(
     assert programme.states(account) == ["shipped", "closed"]
 
 
+def test_a_reinstatement_does_not_overtake_the_cancellation_before_it(
+    programme: Programme, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the processor would close the new card, too."""
+    heard: list[str] = []
+    for name in ("replace", "cancel"):
+        monkeypatch.setattr(IssuerSimulator, name, listening(name, heard))
+    programme.close_the_issuer()
+    programme.send(cancelling(account))
+    for _ in range(10):  # by now the cancellation is tried only every few minutes
+        programme.pass_by(minutes=5)
+    programme.send(reinstating(account))
+    programme.open_the_issuer()
+    programme.pass_by(seconds=5)
+    assert heard == []
+    programme.pass_by(minutes=5)
+    assert heard == ["cancel", "replace"]
+    assert programme.states(account) == ["shipped", "closed"]
+
+
+def listening(name: str, heard: list[str]) -> Callable[..., Any]:
+    """Return a method of the simulator that also notes what was asked of it and done."""
+    act = getattr(IssuerSimulator, name)
+
+    def answer(*asked: Any) -> Any:
+        answered = act(*asked)
+        heard.append(name)
+        return answered
+
+    return answer
+
+
 def test_a_reinstated_account_is_as_suspended_as_it_was(programme: Programme, account: str) -> None:
     programme.send(SuspendAccount(account_id=account))
     programme.send(cancelling(account))
@@ -252,8 +284,6 @@ def test_a_card_that_is_made_for_an_account_cancelled_meanwhile_is_nobodys(
 
 def test_what_becomes_of_a_card_stands_in_the_history(programme: Programme, account: str) -> None:
     """Part 2 no. 9."""
-    from shared.contracts.accounts import GetAccountHistory
-
     asked = programme.send(loss(programme, account))
     changes = programme.ask(GetAccountHistory(account_id=account)).data
     ours = [change for change in changes if change.command_id == asked and change.field == "card_state"]
