@@ -94,6 +94,11 @@ def take_up(tx: Transaction, most: int) -> list[Order]:
     return orders
 
 
+def release(order: Order, now: datetime) -> None:
+    """Give back an order that was taken up and not tried."""
+    order.due_at, order.attempts = now, order.attempts - 1
+
+
 def put_off(order: Order, now: datetime) -> None:
     """Let an order wait, the longer the more often it was tried."""
     order.due_at = now + min(timedelta(seconds=2 ** min(order.attempts, 16)), _LONGEST_PAUSE)

@@ -1,6 +1,6 @@
 """An errand's transactions are each its own: what one committed stays and goes out, whatever becomes of the next."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -95,3 +95,47 @@ def test_a_defect_takes_back_its_own_transaction_alone_and_keeps_no_other_job_fr
     assert decode(publication.body).data == {"user": "kept", "company": None}
     assert rows(store) == [publication.message_id]
     assert len(ran) == 1
+
+
+def test_what_a_transaction_wakes_runs_before_its_time(store: Database) -> None:
+    """A job that wakes another one makes that urgent, and due at the next call."""
+    ran: list[str] = []
+
+    def first(_: Transaction) -> int:
+        ran.append("first")
+        return 1
+
+    def second(tx: Transaction) -> int:
+        tx.wake("first")
+        ran.append("second")
+        return 1
+
+    hour = timedelta(hours=1)
+    work = dispatcher(
+        store, Job(name="first", every=hour, run=first), Job(name="second", every=hour, run=second)
+    )
+    assert work.run_jobs().urgent
+    assert ran == ["first", "second"]
+    assert not work.run_jobs().urgent
+    assert ran == ["first", "second", "first"]
+    work.run_jobs()
+    assert len(ran) == 3
+
+
+def test_what_is_gathered_is_finished_once_before_the_commit(store: Database) -> None:
+    finished: list[list[str]] = []
+
+    def finish(subjects: Mapping[str, Transaction]) -> None:
+        finished.append(sorted(subjects))
+        for subject, tx in subjects.items():
+            tx.publish(UserReactivated(user=subject, company=None))
+
+    def run(tx: Transaction) -> int:
+        for subject in ("one", "two", "one"):
+            tx.gather(finish, subject)
+        assert finished == []
+        return 2
+
+    done = dispatcher(store, Job(name="gathers", every=timedelta(hours=1), run=run)).run_jobs()
+    assert finished == [["one", "two"]]
+    assert len(done.publications) == len(rows(store)) == 2

@@ -1,5 +1,6 @@
 """Carrying out what the issuer's processor is to do: asked outside of any transaction, each thing once in effect."""
 
+import time
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -8,16 +9,22 @@ import structlog
 from services.accounts.fulfilment import Question, fulfil, question_of, refuse
 from services.accounts.issuer import Issuer, IssuerAway, IssuerRefused, Plastic, issuer_of
 from services.accounts.model import Order, OrderAct
-from services.accounts.orders import new_reference, put_off, take_up
+from services.accounts.orders import new_reference, put_off, release, take_up
 from services.accounts.plastics import NumberTaken
 from shared.database import DatabaseAway
 from shared.messaging.transaction import Transaction
 from shared.service import Transact
 
-MOST_AT_ONCE = 50
-_ROUNDS = 4
+_MOST_AT_ONCE = 50
+# A worker consumes nothing meanwhile, and who cancels a card does not wait for another one's to be made.
+_LONGEST_RUN_SECONDS = 2
 _Answer = Plastic | IssuerRefused | IssuerAway | None
 _Answered = tuple[Order, _Answer]
+
+
+class _Defect(IssuerAway):
+    """Something is wrong with one order or with the adapter; it is tried again, and the others go on."""
+
 
 log = structlog.get_logger()
 
@@ -29,36 +36,59 @@ def carry_out_orders(transact: Transact) -> int:
     asks again after a crash does so under the same reference, and gets the same answer. While the processor is away,
     everything waits, the longer the more often it was tried.
     """
+    until = time.perf_counter() + _LONGEST_RUN_SECONDS
     done = 0
-    for _ in range(_ROUNDS):
+    while time.perf_counter() < until:
         with transact() as tx:
             issuer = issuer_of(tx.settings)
-            taken = [(order, question_of(order, tx)) for order in take_up(tx, MOST_AT_ONCE)]
-        answers = _ask(issuer, taken)
+            taken = [(order, _prepare(order, tx)) for order in take_up(tx, _MOST_AT_ONCE)]
+        if not taken:
+            break
+        answers = _ask(issuer, taken, until)
         done += _settle(answers, transact)
-        if not taken or any(isinstance(answer, IssuerAway) for _, answer in answers):
+        if len(answers) < len(taken):
+            with transact() as tx:
+                for order in _still_there([order.id for order, _ in taken[len(answers) :]], tx):
+                    release(order, tx.now)
+        if any(type(answer) is IssuerAway for _, answer in answers):
             break
     return done
 
 
-def _ask(issuer: Issuer, taken: Sequence[tuple[Order, Question]]) -> list[_Answered]:
-    """Ask one after the other; once the processor does not answer, the rest is not even asked."""
+def _prepare(order: Order, tx: Transaction) -> Question:
+    """Return what to ask; where that cannot even be put together, a question that fails."""
+    try:
+        return question_of(order, tx)
+    except Exception as error:
+        log.exception("order not understood", order=order.id, act=order.act)
+        defect = _Defect(repr(error))
+
+    def fail(_: Issuer) -> None:
+        raise defect
+
+    return fail
+
+
+def _ask(issuer: Issuer, taken: Sequence[tuple[Order, Question]], until: float) -> list[_Answered]:
+    """Ask one after the other while there is time; once the processor does not answer, the rest is not even asked."""
     answers: list[_Answered] = []
     away: IssuerAway | None = None
     for order, question in taken:
+        if time.perf_counter() >= until and not away:
+            break
         answer: _Answer
         try:
             answer = away or question(issuer)
         except IssuerRefused as refusal:
             answer = refusal
+        except _Defect as defect:
+            answer = defect
         except IssuerAway as error:
             log.warning("issuer away", order=order.id, act=order.act, why=str(error))
             answer = away = error
-        except (
-            Exception
-        ) as error:  # an adapter's defect with one order must not keep the others from being done
+        except Exception as error:
             log.exception("order not carried out", order=order.id, act=order.act)
-            answer = IssuerAway(repr(error))
+            answer = _Defect(repr(error))
         answers.append((order, answer))
     return answers
 

@@ -1,6 +1,6 @@
 """The accounts service behind its queues and its reads: commands in, outcomes out, and time that passes when told to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -64,19 +64,24 @@ class Programme:
 
     def send(self, message: Message, party: Party = Party.ISSUER, *, work: bool = True) -> str:
         """Deliver a command, do at once what it has woken, and return its id."""
-        id_, user = new_message_id(), f"a-{party}"
-        grants = {message.contract.function or "": frozenset({EVERYWHERE})}
-        actor = Actor(user_id=user, party=party, grants=grants)
-        assertion = Signer(KEYS["assertion_private_key"]).sign(actor, ["accounts"], self.now)
-        self._deliver("accounts.commands", id_, id_, message, work=work, actor=user, assertion=assertion)
+        (id_,) = self.send_together([message], party, work=work)
         return id_
+
+    def send_together(
+        self, messages: Sequence[Message], party: Party = Party.ISSUER, *, work: bool = True
+    ) -> list[str]:
+        """Deliver commands in one batch and return their ids."""
+        deliveries = [self._command(message, party) for message in messages]
+        self._deliver(deliveries, work=work)
+        return [str(delivery.message_id) for delivery in deliveries]
 
     def withdraw(self, command_id: str, message: type[Message]) -> None:
         """Let tracking say that a request is to be taken back."""
         decided = RequestDecided(
             request_id=command_id, request_type=message.contract.name, decision=Decision.WITHDRAW
         )
-        self._deliver("accounts.events", new_message_id(), new_message_id(), decided, work=False)
+        id_ = new_message_id()
+        self._deliver([self._delivery("accounts.events", id_, decided)], work=False)
 
     def pass_by(self, **time: float) -> None:
         """Let time pass, then do what has become due."""
@@ -90,14 +95,21 @@ class Programme:
     def hear(self, processed: Processed) -> None:
         self.said += [decode(publication.body) for publication in processed.publications]
 
-    def _deliver(
-        self, queue: str, id_: str, correlation: str, message: Message, *, work: bool, **more: Any
-    ) -> None:
+    def _command(self, message: Message, party: Party) -> Delivery:
+        user = f"a-{party}"
+        grants = {message.contract.function or "": frozenset({EVERYWHERE})}
+        actor = Actor(user_id=user, party=party, grants=grants)
+        assertion = Signer(KEYS["assertion_private_key"]).sign(actor, ["accounts"], self.now)
+        return self._delivery("accounts.commands", new_message_id(), message, actor=user, assertion=assertion)
+
+    def _delivery(self, queue: str, id_: str, message: Message, **more: Any) -> Delivery:
         envelope = Envelope(
-            id=id_, key=message.contract.key, source="gateway", time=self.now, data=message,
-            correlation_id=correlation, **more,
+            id=id_, key=message.contract.key, source="gateway", time=self.now, data=message, correlation_id=id_, **more
         )  # fmt: skip
-        processed = self.worker.process([Delivery(queue=queue, body=encode(envelope), tag=1, message_id=id_)])
+        return Delivery(queue=queue, body=encode(envelope), tag=1, message_id=id_)
+
+    def _deliver(self, deliveries: Sequence[Delivery], *, work: bool) -> None:
+        processed = self.worker.process(deliveries)
         self.hear(processed)
         if work and processed.urgent:
             self.hear(self.worker.run_jobs())

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -122,3 +123,27 @@ def notices(programme: Programme) -> list[str]:
     """Return the accounts that the issuer is still to close."""
     with programme.database.read() as session:
         return list(session.scalars(sa.select(Order.account_id)))
+
+
+def test_cancelling_many_costs_no_statement_for_each(programme: Programme) -> None:
+    """The cards, what was scheduled and the notices to the issuer of a whole batch take one statement each."""
+    few, many = ([programme.open() for _ in range(count)] for count in (8, 24))
+    assert statements(programme, few) == statements(programme, many)
+
+
+def statements(programme: Programme, accounts: list[str]) -> int:
+    """Return how many statements it takes to cancel these accounts in one batch."""
+    commands = [cancelling(programme, account) for account in accounts]
+    (engine, *_) = programme.database.engines
+    seen: list[str] = []
+
+    def note(*event: Any) -> None:
+        seen.append(event[2])
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        asked = programme.send_together(commands)
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    assert [programme.outcomes(one) for one in asked] == [["completed"]] * len(accounts)
+    return len(seen)

@@ -90,6 +90,20 @@ def test_what_the_issuer_refuses_is_rejected(programme: Programme, monkeypatch: 
     assert accounts(programme) == 0
 
 
+def test_an_order_that_cannot_be_put_together_keeps_no_other_from_being_done(programme: Programme) -> None:
+    """Such as one written by another version."""
+    broken, good = (programme.send(ADA, work=False) for _ in range(2))
+    with programme.database.write() as session:
+        session.execute(
+            sa.update(Order).where(Order.command_id == broken).values(facts={"first_name": "Ada"})
+        )
+    programme.run_jobs()
+    assert [programme.outcomes(one) for one in (broken, good)] == [
+        ["processing"],
+        ["processing", "completed"],
+    ]
+
+
 def test_a_defect_with_one_order_keeps_no_other_from_being_done(
     programme: Programme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
