@@ -43,8 +43,7 @@ def fulfil(order: Order, plastic: Plastic | None, tx: Transaction) -> None:
     """Write down what follows from the processor's answer, and finish the request.
 
     Where the account was cancelled meanwhile, the request is rejected; what the processor made is closed by the order that
-    followed with the cancellation.
-    Raises NumberTaken, in the midst of changes: the transaction is to be rolled back.
+    followed with the cancellation. Raises NumberTaken, in the midst of changes: the transaction is to be rolled back.
     """
     asked = order.request(tx)
     try:
@@ -165,7 +164,10 @@ def _add(
     account: CardAccount, order: Order, plastic: Plastic | None, tx: Transaction, *, cards: Sequence[Card]
 ) -> Card:
     assert plastic
-    return add_card(account, _card_id(order), plastic, tx, cards=cards, ship_to=_delivery(order, account))
+    return add_card(
+        account, _card_id(order), plastic, tx, cards=cards, keeps_number=order.keeps_number,
+        ship_to=_delivery(order, account),
+    )  # fmt: skip
 
 
 def _delivery(order: Order, account: CardAccount) -> dict[str, str | None]:

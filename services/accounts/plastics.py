@@ -19,7 +19,7 @@ CARDLESS = frozenset({Product.BUSINESS_TRAVEL_ACCOUNT})
 
 
 class NumberTaken(Exception):
-    """The processor gave out a number that another account has."""
+    """The processor gave out a number that it had given out before."""
 
 
 def add_card(
@@ -29,15 +29,17 @@ def add_card(
     tx: Transaction,
     *,
     cards: Sequence[Card],
+    keeps_number: bool,
     ship_to: dict[str, str | None],
 ) -> Card:
     """Add a card as the processor made it, and have it shipped; a number without a plastic is active at once.
 
-    ``cards`` are those that the account has, the newest first. Raises NumberTaken, having changed nothing.
+    ``cards`` are those that the account has, the newest first. Raises NumberTaken, having changed nothing, where a number
+    was given out before, be it to this account, and is not one to keep.
     """
     vault = vault_of(tx.settings)
     found_by = vault.hash(plastic.number)
-    alike = [card.sequence for card in cards if card.number_hash == found_by]
+    alike = [card.sequence for card in cards if card.number_hash == found_by] if keeps_number else []
     if not alike and tx.session.scalar(sa.select(sa.exists().where(Card.number_hash == found_by))):
         raise NumberTaken
     card = Card(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from services.accounts.jobs import orders
 from services.accounts.service import service
 from services.accounts.tests.programme import Programme, running
 from shared.service import Service
@@ -13,6 +14,12 @@ from shared.service import Service
 @pytest.fixture(scope="session")
 def service_under_test() -> Service:
     return service
+
+
+@pytest.fixture(autouse=True)
+def enough_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an errand take as long as it needs, on however slow a machine; how it is cut short has a test of its own."""
+    monkeypatch.setattr(orders, "LONGEST_RUN_SECONDS", 60)
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """Cards of an account: made, shipped, activated, replaced, and brought back with an account (ACC-09, ACC-13, P2-12)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from services.accounts.issuer import IssuerSimulator
+from services.accounts.issuer import IssuerSimulator, Plastic, WantedCard
 from services.accounts.model import cards_of
 from services.accounts.tests.programme import Programme
 from services.accounts.vault import vault_of
@@ -143,6 +144,25 @@ def number_of(programme: Programme, account: str) -> str:
     with programme.database.read() as session:
         card = cards_of(session, [account])[0]
         return vault_of(programme.settings).decrypt(card.number_encrypted, card.id)
+
+
+def test_a_number_that_was_lost_is_never_given_out_again(
+    programme: Programme, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even to the account that it was given out to."""
+    lost, make, asked = number_of(programme, account), IssuerSimulator.replace, []
+
+    def careless(_: IssuerSimulator, reference: str, wanted: WantedCard) -> Plastic:
+        asked.append(reference)
+        plastic = make(_, reference, wanted)
+        return plastic if len(asked) > 1 else replace(plastic, number=lost)
+
+    monkeypatch.setattr(IssuerSimulator, "replace", careless)
+    programme.send(loss(programme, account))
+    programme.run_jobs()
+    assert len(asked) == 2
+    assert programme.states(account) == ["shipped", "closed"]
+    assert number_of(programme, account) != lost
 
 
 def test_a_card_stolen_while_another_is_made_in_its_place(programme: Programme, account: str) -> None:

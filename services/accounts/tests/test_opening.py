@@ -1,5 +1,7 @@
 """Opening a card account: it is there when the issuer has opened it, with a number that was never given out (ACC-06)."""
 
+import time
+
 import pytest
 import sqlalchemy as sa
 
@@ -102,6 +104,27 @@ def test_an_order_that_cannot_be_put_together_keeps_no_other_from_being_done(pro
         ["processing"],
         ["processing", "completed"],
     ]
+
+
+def test_a_slow_issuer_keeps_a_worker_for_one_answer_at_a_time(
+    programme: Programme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What there was no time for falls due again at once, as if it had not been taken up."""
+    make, seen = IssuerSimulator.open, []
+
+    def take_long(_: IssuerSimulator, reference: str, wanted: WantedCard) -> Plastic:
+        seen.append(reference)
+        monkeypatch.setattr(time, "perf_counter", lambda: float("inf"))
+        return make(_, reference, wanted)
+
+    monkeypatch.setattr(IssuerSimulator, "open", take_long)
+    asked = [programme.send(ADA, work=False) for _ in range(2)]
+    for done in (["processing"], ["processing", "completed"]):
+        monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
+        programme.run_jobs()
+        assert programme.outcomes(asked[0]) == ["processing", "completed"]
+        assert programme.outcomes(asked[1]) == done
+    assert len(seen) == 2
 
 
 def test_a_defect_with_one_order_keeps_no_other_from_being_done(
