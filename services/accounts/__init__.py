@@ -1,5 +1,5 @@
 """Accounts: a company's structure of control accounts, and the card accounts and cards that hang under it.
 
-It promises that a cancelled card account is never revived, that a card number leaves it only masked, and that every
+It promises that a cancelled card is never revived, that a card number leaves it only masked, and that every
 change of a field is written down with who made it, for whom and by which request.
 """

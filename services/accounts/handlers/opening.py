@@ -1,5 +1,7 @@
 """Opening card accounts."""
 
+from typing import Any
+
 from services.accounts.model import ControlAccount, OrderAct
 from services.accounts.orders import place_order
 from shared.contracts.accounts import OpenAccount
@@ -11,7 +13,7 @@ from shared.ids import new_id
 from shared.messaging.transaction import Transaction
 
 
-def open_account(command: OpenAccount, tx: Transaction) -> None:
+def open_account(command: OpenAccount, tx: Transaction) -> dict[str, Any]:
     """Have the issuer open a card account under a basic control account; it is there when the issuer has done so."""
     node = tx.one(ControlAccount, command.control_account, "control_account")
     if node.level is not Level.BASIC:
@@ -21,5 +23,7 @@ def open_account(command: OpenAccount, tx: Transaction) -> None:
             "control_account",
         )
     asked = tolerant(OpenAccount).dump(command)
-    place_order(tx, OrderAct.OPEN, new_id("acc"), card_id=new_id("crd"), facts=asked)
+    account_id = new_id("acc")
+    place_order(tx, OrderAct.OPEN, account_id, card_id=new_id("crd"), facts=asked)
     tx.finish_later(RequestStatus.PROCESSING)
+    return {"account_id": account_id}
