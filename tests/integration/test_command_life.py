@@ -36,7 +36,12 @@ def test_a_cancellation_gets_a_tracking_number_at_once_and_is_carried_out(
     assert request["status"] == "completed"
     assert request["tracking_number"] == accepted["tracking_number"]
     assert [step["status"] for step in request["timeline"]] == ["received", "completed"]
-    assert request["payload"] == {"account_id": account, "reason": "employment_ended", "comment": None}
+    assert request["payload"] == {
+        "account_id": account,
+        "reason": "employment_ended",
+        "effective_at": None,
+        "comment": None,
+    }
     assert request["actor"] == pa.user_id
     assert pa.get(f"/accounts/{account}")["status"] == "cancelled"
 
