@@ -1,11 +1,13 @@
 """Opening a card account: it is there when the issuer has opened it, with a number that was never given out (ACC-06)."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
 
 from services.accounts.issuer import IssuerRefused, IssuerSimulator, Plastic, WantedCard
+from services.accounts.jobs import orders
 from services.accounts.model import CardAccount, Order
 from services.accounts.tests.programme import BASIC, Programme
 from shared.contracts.accounts import AccountOpened, OpenAccount, Product
@@ -104,6 +106,47 @@ def test_an_order_that_cannot_be_put_together_keeps_no_other_from_being_done(pro
         ["processing"],
         ["processing", "completed"],
     ]
+
+
+def test_several_workers_open_each_account_once(programme: Programme) -> None:
+    asked = [programme.send(ADA, work=False) for _ in range(12)]
+    workers = [programme.new_worker() for _ in range(3)]
+    with ThreadPoolExecutor(len(workers)) as pool:
+        for processed in pool.map(lambda worker: worker.run_jobs(), workers):
+            programme.hear(processed)
+    programme.run_jobs()
+    assert [programme.outcomes(one) for one in asked] == [["processing", "completed"]] * 12
+    opened = {programme.result(one)["account_id"] for one in asked}
+    assert accounts(programme) == len(opened) == 12
+    assert all(len(programme.events(AccountOpened, account)) == 1 for account in opened)
+
+
+def test_a_worker_that_dies_after_the_answer_leaves_nothing_half_done(
+    programme: Programme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one asks again under the same reference, when the first has had time enough, and gets the same card."""
+    make, given = IssuerSimulator.open, []
+
+    def note(_: IssuerSimulator, reference: str, wanted: WantedCard) -> Plastic:
+        given.append((reference, make(_, reference, wanted)))
+        return given[-1][1]
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(IssuerSimulator, "open", note)
+    with monkeypatch.context() as dying:
+        dying.setattr(orders, "_settle", die)
+        with pytest.raises(SystemExit):
+            programme.send(ADA)
+    asked = next(e.correlation_id for e in programme.said)
+    programme.pass_by(seconds=30)
+    assert len(given) == 1
+    assert accounts(programme) == 0
+    programme.pass_by(minutes=1)
+    assert given[0] == given[1]
+    assert programme.outcomes(asked) == ["processing", "completed"]
+    assert accounts(programme) == 1
 
 
 def test_a_slow_issuer_keeps_a_worker_for_one_answer_at_a_time(

@@ -20,7 +20,7 @@ from services.accounts.rules import (
 from shared.contracts.accounts import HoldOrigin, Product
 from shared.errors import Rejected
 from shared.folding import fold_name
-from shared.settings import BadSettings, Settings
+from shared.settings import BadSettings, Settings, read_settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 YEAR = timedelta(days=365)
@@ -110,6 +110,15 @@ def test_a_renewed_card_is_good_for_longer_than_the_one_before() -> None:
 def test_a_processor_that_nobody_speaks_to_is_no_setting(url: str) -> None:
     with pytest.raises(BadSettings, match="CARDWORK_ISSUER_URL"):
         check(Settings(issuer_url=url))
+
+
+@pytest.mark.parametrize("zone", ["Europe/Atlantis", "../zoneinfo/UTC", "Europe"])
+def test_a_time_zone_that_nobody_knows_is_no_setting(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARDWORK_TIME_ZONE", zone)
+    with pytest.raises(BadSettings, match="TIME_ZONE: must be a time zone"):
+        read_settings()
+    monkeypatch.setenv("CARDWORK_TIME_ZONE", "Europe/Paris")
+    assert read_settings().time_zone == "Europe/Paris"
 
 
 @pytest.mark.parametrize(
