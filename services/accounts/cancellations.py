@@ -1,7 +1,8 @@
 """Cancellations in motion: at once, at their time, superseded, withdrawn (ACC-10, ACC-12)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -10,6 +11,7 @@ from services.accounts.orders import notify_of_cancellation
 from services.accounts.plastics import close_for_good
 from shared.contracts.accounts import AccountCancelled, CancelReason
 from shared.contracts.outcomes import CommandRejected, CommandWithdrawn
+from shared.database import given_values, is_postgresql, values_parameter
 from shared.errors import Rejected
 from shared.messaging.transaction import Transaction
 
@@ -66,16 +68,24 @@ def withdraw_cancellation(command_id: str, tx: Transaction) -> bool:
 def _clear_up(accounts: Mapping[str, Transaction]) -> None:
     """Do for all accounts that a batch cancels what follows from it."""
     tx = next(iter(accounts.values()))
-    close_for_good(list(accounts), tx)
-    _supersede(list(accounts), tx)
+    close_for_good(accounts, tx)
+    _supersede(accounts, tx)
 
 
-def _supersede(accounts: list[str], tx: Transaction) -> None:
-    scheduled = sa.select(Cancellation).where(Cancellation.account_id.in_(accounts))
-    for overtaken in tx.session.scalars(scheduled).all():
-        _reject(overtaken, _SUPERSEDED, tx)
-        tx.session.delete(overtaken)
-    tx.session.flush()
+def _supersede(accounts: Iterable[str], tx: Transaction) -> None:
+    statement = _scheduled(postgresql_=is_postgresql(tx.session))
+    overtaken = tx.session.scalars(statement, values_parameter(accounts)).all()
+    for cancellation in overtaken:
+        _reject(cancellation, _SUPERSEDED, tx)
+        tx.session.delete(cancellation)
+    if overtaken:
+        tx.session.flush()
+
+
+@cache
+def _scheduled(*, postgresql_: bool) -> sa.Select[Cancellation]:
+    theirs = Cancellation.account_id.in_(given_values(postgresql_=postgresql_))
+    return sa.select(Cancellation).where(theirs)
 
 
 def _reject(scheduled: Cancellation, why: Rejected, tx: Transaction) -> None:

@@ -1,17 +1,19 @@
 """Cards in motion: made, shipped, activated, closed, expired; one of an account is active at most."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import cache
 
 import sqlalchemy as sa
 
 from services.accounts.issuer import Plastic
 from services.accounts.lifecycle import OPEN_CARDS, CardAct
-from services.accounts.model import Card, CardAccount, OrderAct, change
+from services.accounts.model import Base, Card, CardAccount, OrderAct, change
 from services.accounts.orders import place_order
 from services.accounts.vault import mask, vault_of
 from shared.contracts.accounts import Product
 from shared.contracts.cards import CardActivated, CardClosed, CardIssued, CardShipped, CardState
+from shared.database import given_values, is_postgresql, values_parameter
 from shared.history import note_change
 from shared.messaging.transaction import Transaction
 
@@ -109,10 +111,18 @@ def show_by(cards: Sequence[Card], tx: Transaction) -> None:
         tx.session.flush()
 
 
-def close_for_good(accounts: Sequence[str], tx: Transaction) -> None:
+def close_for_good(accounts: Iterable[str], tx: Transaction) -> None:
     """Close every card of cancelled accounts, by one statement."""
-    open_ones = Card.account_id.in_(accounts), Card.state.in_(OPEN_CARDS)
-    tx.session.execute(sa.update(Card).where(*open_ones).values(state=CardState.CLOSED, since=tx.now))
+    statement = _closing(postgresql_=is_postgresql(tx.session))
+    tx.session.execute(statement, {**values_parameter(accounts), "now": tx.now})
+
+
+@cache
+def _closing(*, postgresql_: bool) -> sa.Update:
+    card = Base.metadata.tables["card"]
+    theirs = card.c.account_id.in_(given_values(postgresql_=postgresql_))
+    ended = {"state": CardState.CLOSED, "since": sa.bindparam("now", type_=card.c.since.type)}
+    return sa.update(card).where(theirs, card.c.state.in_(OPEN_CARDS)).values(ended)
 
 
 def _become(account: CardAccount, card: Card, act: CardAct, tx: Transaction) -> None:

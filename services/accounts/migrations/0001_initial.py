@@ -389,3 +389,4 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         # Room on each page for a row's next version, so that an update that touches no index stays on it.
         op.execute("alter table card_account set (fillfactor = 85)")
+        op.execute("alter table card set (fillfactor = 85)")
