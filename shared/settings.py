@@ -76,6 +76,9 @@ class Settings:
     longest_delegation_days: int = 365
     approval_days: int = 7
     longest_suspension_days: int = 365
+    bulk_rows: int = 100_000
+    bulk_bytes: int = 20 * 1024 * 1024
+    bulk_days: int = 14
 
     service_times: str | None = None
     tracking_months: int = 84

@@ -18,6 +18,8 @@ _TYPICAL: dict[str, Any] = {
     "approvals": ["accounts.cancel-account"],
     "approver_function": "accounts.cancel",
     "borrower": "j.petit",
+    "bulk_id": "blk_01kaq3v8m2x4t7c9n5w1r6e0zb",
+    "account_ids": ["acc_01kaq3v8m2x4t7c9n5w1r6e0zb"],
     "card_number": "•••••••••••8431",
     "card_numbers": ["371449635398431"],
     "city": "Lyon",

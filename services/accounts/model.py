@@ -7,7 +7,9 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.orm import Mapped, mapped_column
 
+from shared.actor import Party
 from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, PaymentStatus, Product
+from shared.contracts.bulk import BulkKind, BulkState, ItemState
 from shared.contracts.structure import Level
 from shared.contracts.types import Channel
 from shared.database import Instant, code_point_text
@@ -207,6 +209,68 @@ class Hold(Base):
     def is_scheduled(self) -> bool:
         """Whether it has yet to begin."""
         return not self.in_force and self.closed_at is None
+
+
+class Bulk(Base):
+    """An uploaded file: its rows are its items, and what they ask for is done when one command submits it (Part 2 no. 8).
+
+    ``control_account`` is the lowest above all that the rows name. The columns from ``command_id`` on are those of the
+    submission: who asked, and over which control accounts the function was theirs at that time.
+    """
+
+    __tablename__ = "bulk"
+    __table_args__ = (
+        sa.Index(
+            "bulk_running",
+            "submitted_at",
+            postgresql_where=sa.text("state = 'running'"),
+            sqlite_where=sa.text("state = 'running'"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(sa.String(30), primary_key=True)
+    kind: Mapped[BulkKind] = mapped_column(_word(BulkKind))
+    state: Mapped[BulkState] = mapped_column(_word(BulkState))
+    rows: Mapped[int] = mapped_column(default=0)
+    control_account: Mapped[str | None] = mapped_column(sa.ForeignKey("control_account.number"), index=True)
+    uploaded_by: Mapped[str] = mapped_column(sa.String(64), index=True)
+    uploaded_for: Mapped[str | None] = mapped_column(sa.String(64))
+    uploaded_at: Mapped[datetime] = mapped_column(Instant)
+    command_id: Mapped[str | None] = mapped_column(sa.String(36), unique=True)
+    command_key: Mapped[str | None] = mapped_column(sa.String(100))
+    actor: Mapped[str | None] = mapped_column(sa.String(64))
+    on_behalf_of: Mapped[str | None] = mapped_column(sa.String(64))
+    party: Mapped[Party | None] = mapped_column(_word(Party))
+    company: Mapped[str | None] = mapped_column(sa.String(20))
+    granted: Mapped[str | None] = mapped_column(sa.Text)
+    channel: Mapped[Channel | None] = mapped_column(_word(Channel))
+    submitted_at: Mapped[datetime | None] = mapped_column(Instant)
+    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class BulkItem(Base):
+    """A row of a file: what it asks for until that is dealt with, and from then on its one outcome.
+
+    ``subject`` is what no two rows of a file may share: the account, or the whole row where that names none.
+    """
+
+    __tablename__ = "bulk_item"
+    __table_args__ = (
+        sa.Index("bulk_item_by_state", "bulk_id", "state", "number"),
+        sa.Index("bulk_item_by_subject", "bulk_id", "subject"),
+    )
+
+    bulk_id: Mapped[str] = mapped_column(sa.ForeignKey("bulk.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    state: Mapped[ItemState] = mapped_column(_word(ItemState))
+    subject: Mapped[str | None] = mapped_column(sa.String(64))
+    account_id: Mapped[str | None] = mapped_column(sa.String(30))
+    payload: Mapped[str | None] = mapped_column(sa.Text)
+    code: Mapped[str | None] = mapped_column(sa.String(60))
+    field: Mapped[str | None] = mapped_column(sa.String(60))
+    message: Mapped[str | None] = mapped_column(sa.Text)
+    attempts: Mapped[int] = mapped_column(sa.SmallInteger, default=0)
+    due_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 change = define_history(Base.metadata)

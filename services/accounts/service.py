@@ -4,16 +4,22 @@ from datetime import timedelta
 from pathlib import Path
 
 from services.accounts import jobs
+from services.accounts.aggregates import AGGREGATES
+from services.accounts.bulk import handlers as bulk
+from services.accounts.bulk import jobs as bulk_jobs
+from services.accounts.bulk import queries as bulk_queries
+from services.accounts.bulk.api import bulk_endpoints
+from services.accounts.bulk.jobs import withdraw_bulk
+from services.accounts.bulk.kinds import KINDS
 from services.accounts.handlers import cancellation, opening, structure, suspension
-from services.accounts.history import record_changes
 from services.accounts.holds import withdraw_hold
-from services.accounts.model import Base, CardAccount, ControlAccount
+from services.accounts.model import Base
 from services.accounts.queries import card_accounts
 from services.accounts.queries import structure as structure_queries
 from shared.contracts import accounts as account_contracts
+from shared.contracts import bulk as bulk_contracts
 from shared.contracts import structure as structure_contracts
-from shared.messaging.transaction import Aggregate
-from shared.service import Job, Service
+from shared.service import Errand, Job, Service
 
 service = Service(
     name="accounts",
@@ -25,6 +31,8 @@ service = Service(
         account_contracts.CancelAccount: cancellation.cancel_account,
         account_contracts.SuspendAccount: suspension.suspend_account,
         account_contracts.UnsuspendAccount: suspension.unsuspend_account,
+        bulk_contracts.CancelAccounts: bulk.cancel_accounts,
+        **{kind.submission: bulk.submit for kind in KINDS.values()},
     },
     queries={
         structure_contracts.ListControlAccounts: structure_queries.list_control_accounts,
@@ -33,19 +41,25 @@ service = Service(
         account_contracts.FindAccountsByCard: card_accounts.find_accounts_by_card,
         account_contracts.GetAccount: card_accounts.get_account,
         account_contracts.GetAccountHistory: card_accounts.get_account_history,
+        bulk_contracts.ListBulks: bulk_queries.list_bulks,
+        bulk_contracts.GetBulk: bulk_queries.get_bulk,
+        bulk_contracts.ListBulkItems: bulk_queries.list_bulk_items,
     },
-    aggregates={
-        "account": Aggregate(
-            model=CardAccount, noun="card account", load=card_accounts.load_accounts, record=record_changes
+    aggregates=AGGREGATES,
+    jobs=[
+        Job(name="apply-due-holds", every=timedelta(seconds=1), run=jobs.apply_due_holds),
+        Errand(name="carry-out-bulks", every=timedelta(0), run=bulk_jobs.carry_out_bulks),
+        Job(
+            name="forget-unsubmitted-bulks",
+            every=timedelta(minutes=10),
+            run=bulk_jobs.forget_unsubmitted_bulks,
         ),
-        "control_account": Aggregate(
-            model=ControlAccount, noun="control account", load=structure_queries.load_control_accounts
-        ),
-    },
-    jobs=[Job(name="apply-due-holds", every=timedelta(seconds=1), run=jobs.apply_due_holds)],
-    withdraw=withdraw_hold,
+    ],
+    endpoints=bulk_endpoints,
+    withdraw=lambda command_id, tx: withdraw_hold(command_id, tx) or withdraw_bulk(command_id, tx),
     places={
         "account": card_accounts.account_paths,
         "control_account": structure_queries.control_account_paths,
+        "bulk": bulk_queries.bulk_paths,
     },
 )

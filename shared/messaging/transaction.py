@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from shared.actor import Actor, Party
-from shared.contracts.base import Message
-from shared.contracts.outcomes import CommandCompleted, RequestStatus
+from shared.contracts.base import Message, catalogue
+from shared.contracts.outcomes import OUTCOMES, CommandCompleted, RequestStatus
 from shared.contracts.types import Channel
 from shared.database import insert_rows, update_rows
 from shared.errors import NotFound
@@ -115,7 +115,8 @@ class Transaction:
     """One message's share of a transaction; ``now`` is the instant at which the batch was taken up.
 
     A handler publishes by `publish`, never by itself, and raises Rejected before it changes anything. ``approved`` says
-    that a second person has approved the command.
+    that a second person has approved the command. With ``is_item`` the work is one item of a bulk command, so that its
+    outcome is not the command's and goes to nobody.
     """
 
     batch: Batch
@@ -125,6 +126,7 @@ class Transaction:
     status: RequestStatus = RequestStatus.COMPLETED
     approved: bool = False
     approver_function: str | None = None
+    is_item: bool = False
     _before: list[tuple[Aggregate, Any, dict[str, Any]]] = field(default_factory=list)
 
     @property
@@ -169,6 +171,8 @@ class Transaction:
 
     def publish(self, event: Message, subject: str | None = None) -> None:
         """Send an event when the transaction commits."""
+        if self.is_item and isinstance(event, OUTCOMES):
+            return
         caused = self.envelope.causes(event, source=self.batch.source, time=self.now, subject=subject)
         self.batch.events.append(caused)
 
@@ -209,7 +213,7 @@ class Transaction:
             on_behalf_of=on_behalf_of,
             channel=channel,
         )
-        return Transaction(self.batch, envelope)
+        return Transaction(self.batch, envelope, is_item=catalogue[key].bulk)
 
     def is_untouched(self) -> bool:
         """Return whether no watched aggregate has changed: what a rejection promises."""

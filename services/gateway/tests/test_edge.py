@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from deploy.keys import make_keys
 from services.gateway import commands, progress
 from services.gateway.app import gateway_app
-from services.gateway.calls import Answer, NoAnswer
+from services.gateway.calls import Answer, Body, NoAnswer
 from services.gateway.upstream import Assertions, Upstream
 from shared.actor import Signer, Verifier
 from shared.clock import utc_now
@@ -133,11 +133,11 @@ class System:
         )
         self.client: FlaskClient = app.test_client()
 
-    def service(self, _: str, path: str, __: Mapping[str, str], body: bytes) -> Answer:
+    def service(self, _: str, path: str, __: Mapping[str, str], body: Body) -> Answer:
         """Answer as the services behind the gateway would."""
         if self.services_away:
             raise NoAnswer("refused")
-        self.asked.append((path, orjson.loads(body) if body else None))
+        self.asked.append((path, orjson.loads(body) if body and isinstance(body, bytes) else None))
         if path == f"/tracking/{NUMBER}" and not self.visible:
             return _problem(404, "not_found")
         if path == "/sessions":
