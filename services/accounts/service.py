@@ -48,7 +48,7 @@ service = Service(
     aggregates=AGGREGATES,
     jobs=[
         Job(name="apply-due-holds", every=timedelta(seconds=1), run=jobs.apply_due_holds),
-        Errand(name="carry-out-bulks", every=timedelta(0), run=bulk_jobs.carry_out_bulks),
+        Errand(name="carry-out-bulks", every=timedelta(seconds=1), run=bulk_jobs.carry_out_bulks),
         Job(
             name="forget-unsubmitted-bulks",
             every=timedelta(minutes=10),

@@ -24,6 +24,8 @@ from shared.contracts.types import (
 )
 
 MOST_ON_SCREEN = 20
+CSV = "text/csv"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 # Who uploaded a file may name it, wherever its accounts lie; about everybody else accounts decides.
 BulkId = Annotated[str, identifier("blk"), Scoped("accounts", "bulk", owner_decides=True)]

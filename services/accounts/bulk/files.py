@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import IO
 
+from shared.contracts.bulk import CSV, XLSX
 from shared.errors import Rejected
 
-CSV = "text/csv"
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _LONGEST_LINE = _PIECE = 64 * 1024
 
 Row = tuple[

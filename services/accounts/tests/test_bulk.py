@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from deploy.keys import make_keys
 from services.accounts.bulk import jobs
-from services.accounts.bulk.files import CSV, rows_of
+from services.accounts.bulk.files import rows_of
 from services.accounts.bulk.item import carry_out
 from services.accounts.bulk.kinds import KINDS
 from services.accounts.bulk.upload import PORTION, take_in
@@ -28,6 +28,7 @@ from shared.contracts import load_all
 from shared.contracts.accounts import AccountStatus, CancelReason
 from shared.contracts.base import Message
 from shared.contracts.bulk import (
+    CSV,
     BulkKind,
     CancelAccounts,
     SubmitCancellations,
