@@ -12,6 +12,8 @@ from shared.service import Running
 from shared.web.app import json_response
 from shared.web.problems import function_not_granted
 
+_PIECE = 64 * 1024
+
 
 def bulk_endpoints(running: Running) -> Blueprint:
     """Return ``POST /bulk/{kind}``, which takes the file itself as its body."""
@@ -28,7 +30,8 @@ def bulk_endpoints(running: Running) -> Blueprint:
         try:
             bulk_id = take_in(request.stream, request.mimetype, known, g.actor, running)
         finally:
-            request.stream.read()  # a server that hangs up on what is still to come takes the answer with it
+            while request.stream.read(_PIECE):
+                pass  # a server that hangs up on what is still to come takes the answer with it
         with running.database.read() as session:
             return json_response(row_of(session.get_one(Bulk, bulk_id), session), 201)
 

@@ -1,7 +1,9 @@
 """From the cells of a row to the command that it stands for: the columns of a file are the fields of the command."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -9,6 +11,10 @@ from marshmallow import ValidationError, fields
 from services.accounts.bulk.kinds import Kind
 from shared.contracts.base import Message
 from shared.errors import Rejected
+
+_BETWEEN = re.compile(r"[\s,;]+")
+_NUMBER = re.compile(r"[0-9]{5}(\.[0-9]+)?")
+_FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001  # 1900 was no leap year, but is one to a spreadsheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,28 @@ def _plain(heading: str) -> str | None:
 
 
 def _value(cell: str, field: fields.Field[Any]) -> Any:
-    """Return a number as such, where one is wanted; whatever else there is, its own schema reads from text."""
-    digits = cell.removeprefix("-")
-    return int(cell) if isinstance(field, fields.Integer) and digits.isdecimal() else cell
+    """Return what the schema wants in place of a text; one that makes no sense is left for it to refuse."""
+    match field:
+        case fields.Integer() if cell.removeprefix("-").isdecimal():
+            return int(cell)
+        case fields.List():
+            return _BETWEEN.split(cell)
+        case fields.AwareDateTime():
+            return _instant(cell)
+        case _:
+            return cell
+
+
+def _instant(cell: str) -> str:
+    """Return a date or a time, which a workbook stores as days since 1900, with a time zone: UTC where it has none."""
+    try:
+        if _NUMBER.fullmatch(cell):
+            instant = _FIRST_DAY + timedelta(days=float(cell))
+        else:
+            instant = datetime.fromisoformat(cell)
+    except (ValueError, OverflowError):
+        return cell
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).isoformat(timespec="seconds")
 
 
 def _invalid(messages: Mapping[str, Any]) -> Rejected:

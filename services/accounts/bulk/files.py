@@ -3,16 +3,16 @@
 import csv
 from collections.abc import Iterator
 from itertools import chain
-from typing import IO
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
+from typing import IO, cast
 
+from services.accounts.bulk.xlsx import Row, xlsx_rows
 from shared.contracts.bulk import CSV, XLSX
 from shared.errors import Rejected
 
 _LONGEST_LINE = _PIECE = 64 * 1024
-
-Row = tuple[
-    int, list[str]
-]  # its number, as a spreadsheet shows it, and its cells without the blanks round them
+_SPOOL = 1024 * 1024
 
 
 def rows_of(stream: IO[bytes], media_type: str) -> Iterator[Row]:
@@ -20,14 +20,20 @@ def rows_of(stream: IO[bytes], media_type: str) -> Iterator[Row]:
 
     Raises Rejected, now or at the row in question, where the file cannot be read, and says what to do.
     """
-    if media_type == CSV:
-        rows = _csv_rows(stream)
-    else:
+    readers = {CSV: _csv_rows, XLSX: _xlsx_rows}
+    if media_type not in readers:
         raise Rejected("unknown_format", f"Send a CSV file as {CSV} or an Excel workbook as {XLSX}.")
-    for number, cells in rows:
+    for number, cells in readers[media_type](stream):
         trimmed = [cell.strip() for cell in cells]
         if any(trimmed):
             yield number, trimmed
+
+
+def _xlsx_rows(stream: IO[bytes]) -> Iterator[Row]:
+    # The list of what is in a ZIP stands at its end.
+    with SpooledTemporaryFile(max_size=_SPOOL) as file:
+        copyfileobj(stream, file)
+        yield from xlsx_rows(cast(IO[bytes], file))
 
 
 def _csv_rows(stream: IO[bytes]) -> Iterator[Row]:

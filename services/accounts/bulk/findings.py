@@ -15,9 +15,9 @@ from sqlalchemy import orm
 
 from services.accounts.aggregates import AGGREGATES
 from services.accounts.bulk.columns import Columns
-from services.accounts.bulk.files import Row
 from services.accounts.bulk.item import Asked, Became, carry_out
 from services.accounts.bulk.kinds import Kind
+from services.accounts.bulk.xlsx import Row
 from services.accounts.model import BulkItem, CardAccount, ControlAccount
 from shared.contracts.base import Message
 from shared.contracts.bulk import ItemState

@@ -9,10 +9,11 @@ import orjson
 import sqlalchemy as sa
 
 from services.accounts.bulk.columns import Columns
-from services.accounts.bulk.files import Row, rows_of
+from services.accounts.bulk.files import rows_of
 from services.accounts.bulk.findings import Draft, draft, find_repeated, try_out
 from services.accounts.bulk.item import Asked
 from services.accounts.bulk.kinds import Kind
+from services.accounts.bulk.xlsx import Row
 from services.accounts.model import Bulk, BulkItem
 from shared.actor import Actor
 from shared.contracts.bulk import BulkState, ItemState
