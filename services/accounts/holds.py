@@ -74,7 +74,7 @@ def _request_of(hold: Hold, tx: Transaction) -> Transaction:
     """Return a transaction for the request that put the hold."""
     return tx.continuing(
         command_id=hold.command_id, key=hold.command_key, actor=hold.actor, on_behalf_of=hold.on_behalf_of,
-        channel=hold.channel,
+        channel=hold.channel, subject=hold.account_id,
     )  # fmt: skip
 
 

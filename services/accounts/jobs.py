@@ -39,7 +39,7 @@ def _apply(account: CardAccount, hold: Hold, tx: Transaction) -> bool:
         return False
     step = tx.continuing(
         command_id=hold.command_id, key=hold.command_key, actor=hold.actor, on_behalf_of=hold.on_behalf_of,
-        channel=hold.channel,
+        channel=hold.channel, subject=hold.account_id,
     )  # fmt: skip
     step.watch(account)
     if begins:

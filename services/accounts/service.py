@@ -11,6 +11,7 @@ from services.accounts.bulk import queries as bulk_queries
 from services.accounts.bulk.api import bulk_endpoints
 from services.accounts.bulk.jobs import withdraw_bulk
 from services.accounts.bulk.kinds import KINDS
+from services.accounts.bulk.later import settle_item
 from services.accounts.handlers import cancellation, opening, structure, suspension
 from services.accounts.holds import withdraw_hold
 from services.accounts.model import Base
@@ -57,6 +58,7 @@ service = Service(
     ],
     endpoints=bulk_endpoints,
     withdraw=lambda command_id, tx: withdraw_hold(command_id, tx) or withdraw_bulk(command_id, tx),
+    settle_item=settle_item,
     places={
         "account": card_accounts.account_paths,
         "control_account": structure_queries.control_account_paths,

@@ -48,13 +48,17 @@ class Aggregate:
 
 @dataclass
 class Batch:
-    """What the messages of one transaction share: the session, the loaded aggregates, and what is to be sent."""
+    """What the messages of one transaction share: the session, the loaded aggregates, and what is to be sent.
+
+    ``settle_item`` is told the outcomes that are those of one item of a bulk command.
+    """
 
     session: orm.Session
     source: str
     now: datetime
     settings: Settings
     aggregates: Mapping[str, Aggregate]
+    settle_item: "Callable[[Message, Transaction], None] | None" = None
     loaded: dict[type[Any], dict[str, Any]] = field(default_factory=dict)
     events: list[Envelope] = field(default_factory=list)
     inserts: dict[sa.Table, list[dict[str, Any]]] = field(default_factory=dict)
@@ -116,7 +120,7 @@ class Transaction:
 
     A handler publishes by `publish`, never by itself, and raises Rejected before it changes anything. ``approved`` says
     that a second person has approved the command. With ``is_item`` the work is one item of a bulk command, so that its
-    outcome is not the command's and goes to nobody.
+    outcome is not the command's: it stays within the service.
     """
 
     batch: Batch
@@ -172,6 +176,8 @@ class Transaction:
     def publish(self, event: Message, subject: str | None = None) -> None:
         """Send an event when the transaction commits."""
         if self.is_item and isinstance(event, OUTCOMES):
+            if self.batch.settle_item:
+                self.batch.settle_item(event, self)
             return
         caused = self.envelope.causes(event, source=self.batch.source, time=self.now, subject=subject)
         self.batch.events.append(caused)
@@ -201,9 +207,19 @@ class Transaction:
         self.publish(CommandCompleted(command_id=self.envelope.correlation_id, command=name, result=result))
 
     def continuing(
-        self, *, command_id: str, key: str, actor: str, on_behalf_of: str | None, channel: Channel
+        self,
+        *,
+        command_id: str,
+        key: str,
+        actor: str,
+        on_behalf_of: str | None,
+        channel: Channel,
+        subject: str | None = None,
     ) -> "Transaction":
-        """Return a transaction, in the same batch, for work that an earlier command left to the clock."""
+        """Return a transaction, in the same batch, for work that an earlier command left to the clock.
+
+        ``subject`` is what the work is about, which tells the items of a bulk command apart.
+        """
         envelope = replace(
             self.envelope,
             id=new_message_id(),
@@ -212,6 +228,7 @@ class Transaction:
             actor=actor,
             on_behalf_of=on_behalf_of,
             channel=channel,
+            subject=subject,
         )
         return Transaction(self.batch, envelope, is_item=catalogue[key].bulk)
 

@@ -25,7 +25,7 @@ from services.accounts.model import CardAccount, ControlAccount, Hold
 from services.accounts.service import service
 from shared.actor import EVERYWHERE, Actor, Party, Signer, Verifier
 from shared.contracts import load_all
-from shared.contracts.accounts import AccountStatus, CancelReason
+from shared.contracts.accounts import AccountStatus, CancelReason, UnsuspendAccount
 from shared.contracts.base import Message
 from shared.contracts.bulk import (
     CSV,
@@ -160,11 +160,16 @@ class Accounts:
     def work(self) -> None:
         """Let the jobs go round until nothing is left to do."""
         for _ in range(100):
-            self._note(self.dispatcher.run_jobs().publications)
+            self.tick()
             with self.database.read() as session:
                 if not session.scalar(sa.text("select count(*) from bulk where state = 'running'")):
                     return
         raise AssertionError("the files never end")
+
+    def tick(self) -> None:
+        """Let a second pass, and the jobs do what is due then."""
+        self.now += timedelta(seconds=1)
+        self._note(self.dispatcher.run_jobs().publications)
 
     def outcome(self, command_id: str) -> list[tuple[str, Any]]:
         return [(kind, data) for kind, of, data in self.outcomes if of == command_id]
@@ -542,9 +547,10 @@ def test_what_takes_effect_later_is_accepted_and_no_second_outcome(accounts: Acc
     assert [item["outcome"] for item in accounts.items(bulk_id)] == ["accepted"]
 
     accounts.now += timedelta(days=2)
-    accounts._note(accounts.dispatcher.run_jobs().publications)
+    accounts.tick()
 
     assert accounts.status(account) is AccountStatus.SUSPENDED
+    assert [item["outcome"] for item in accounts.items(bulk_id)] == ["carried_out"]
     assert [kind for kind, _ in accounts.outcome(asked)] == ["accepted", "completed"]
     (change,) = accounts.changes(account)
     assert (change.command_id, change.actor) == (asked, "pa")
@@ -555,7 +561,25 @@ def test_what_takes_effect_later_is_accepted_and_no_second_outcome(accounts: Acc
 
 def go_round(accounts: Accounts) -> None:
     for _ in range(100):
-        accounts.dispatcher.run_jobs()
+        accounts.tick()
+
+
+def test_what_was_accepted_and_does_not_come_to_pass_is_refused_in_the_end(accounts: Accounts) -> None:
+    """A suspension that is lifted before it begins: the row says so, and the request stays as it ended."""
+    first, second = accounts.new_account(), accounts.new_account()
+    tomorrow = (accounts.now + timedelta(days=1)).isoformat()
+    text = f"account_id,effective_at\n{first},{tomorrow}\n{second},{tomorrow}\n"
+    bulk_id = accounts.upload("suspensions", text)["bulk_id"]
+    asked = accounts.send(SubmitSuspensions(bulk_id=bulk_id))
+    accounts.work()
+
+    accounts.send(UnsuspendAccount(account_id=first))
+
+    assert [(item["outcome"], item["code"]) for item in accounts.items(bulk_id)] == [
+        ("refused", "lifted"),
+        ("accepted", None),
+    ]
+    assert [kind for kind, _ in accounts.outcome(asked)] == ["accepted", "completed"]
 
 
 class Killed(BaseException):
@@ -628,11 +652,10 @@ def test_a_row_that_is_kept_from_its_lock_comes_again_and_fails_in_the_end(
         return carry_out(message, *arguments)
 
     monkeypatch.setattr("services.accounts.bulk.jobs.carry_out", sometimes)
-    accounts.dispatcher.run_jobs()
+    accounts.tick()
     assert [item["outcome"] for item in accounts.items(bulk_id)] == ["waiting", "waiting", "carried_out"]
     for _ in range(8):
-        accounts.now += timedelta(seconds=1)
-        accounts._note(accounts.dispatcher.run_jobs().publications)
+        accounts.tick()
     assert [(item["outcome"], item["code"]) for item in accounts.items(bulk_id)] == [
         ("failed", "unavailable"),
         ("carried_out", None),
@@ -671,7 +694,7 @@ def test_what_is_not_carried_out_yet_can_be_withdrawn(
     asked = accounts.send(message)
     with monkeypatch.context() as patched:
         patched.setattr(jobs, "LONGEST_RUN_SECONDS", -1)  # a single row
-        accounts.dispatcher.run_jobs()
+        accounts.tick()
     accounts.decide(asked, message, Decision.WITHDRAW)
     accounts.work()
     assert [item["outcome"] for item in accounts.items(message.bulk_id)] == ["carried_out", "withdrawn"]
@@ -696,7 +719,7 @@ def test_every_file_gets_its_share(accounts: Accounts, monkeypatch: pytest.Monke
         accounts.send(SubmitCancellations(bulk_id=bulk_id))
     with monkeypatch.context() as patched:
         patched.setattr(jobs, "LONGEST_RUN_SECONDS", -1)
-        accounts.dispatcher.run_jobs()
+        accounts.tick()
     assert accounts.get(f"/bulk/{first}")["carried_out"] == 1
     assert accounts.status(short) is AccountStatus.CANCELLED
     accounts.work()
@@ -710,7 +733,7 @@ def test_what_nobody_submits_is_forgotten(accounts: Accounts) -> None:
     accounts.now += timedelta(days=14, seconds=1)
     for _ in range(60):
         accounts.now += timedelta(minutes=11)
-        accounts.dispatcher.run_jobs()
+        accounts.tick()
     accounts.get(f"/bulk/{bulk_id}", status=404)
     assert accounts.get(f"/bulk/{kept}")["carried_out"] == 1
 
