@@ -1,6 +1,5 @@
 """The gateway alone, with services and broker in the test's hands: what a client is told when things go wrong."""
 
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -466,16 +465,16 @@ def test_a_secret_that_is_too_long_is_refused_by_name(system: System) -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "status", "code"), [(None, 411, "length_required"), (21 * 1024 * 1024, 413, "file_too_large")]
+    ("length", "status", "code"), [("", 411, "length_required"), ("22020096", 413, "file_too_large")]
 )
 def test_a_file_without_a_length_or_with_too_much_of_it_goes_no_further(
-    system: System, length: int | None, status: int, code: str
+    system: System, length: str, status: int, code: str
 ) -> None:
     answer = system.client.post(
         "/api/v1/bulk/cancellations",
-        input_stream=io.BytesIO(b"account_id,reason\n"),
-        content_length=length,
+        data=b"account_id,reason\n",
         content_type="text/csv",
+        environ_overrides={"CONTENT_LENGTH": length},
         headers={"Authorization": f"Bearer {TOKEN}"},
     )
     assert (answer.status_code, answer.get_json()["code"]) == (status, code)
