@@ -75,7 +75,6 @@ class Settings:
     unused_user_days: int = 120
     longest_delegation_days: int = 365
     approval_days: int = 7
-    longest_suspension_days: int = 365
 
     service_times: str | None = None
     tracking_months: int = 84

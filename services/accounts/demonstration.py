@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import orm
 
+from services.accounts.counts import count_anew
 from services.accounts.model import Base, CardAccount, ControlAccount
 from services.accounts.rules import card_expiry, embossed
 from services.accounts.vault import Vault, vault_of
@@ -113,7 +114,7 @@ class Accounts(Sized, Protocol):
 
 _OWN = Account._fields.index("holder")
 _COLUMNS: Mapping[str, Sequence[str]] = {
-    "control_account": Node._fields,
+    "control_account": (*Node._fields, "version"),
     "card_account": (*Account._fields[:_OWN], *Holder._fields, "embossed_name", "name_key", "version"),
     "card": (
         "id", "account_id", "number_encrypted", "number_hash", "last_four", "issued_on", "expires_on", "live",
@@ -149,13 +150,14 @@ def load(
         if is_loaded(session, nodes):
             return False
         write = _copy_rows if database.is_postgresql else _insert_rows
-        write(session, "control_account", nodes)
+        write(session, "control_account", [(*node, 1) for node in nodes])
         with _bulky_tables(session, len(accounts)):
             for rows in _prepare_all(settings, accounts):
                 for table in _BULKY:
                     write(session, table, rows[table])
                 if progress:
                     progress(len(rows["card_account"]))
+        count_anew(session, frozenset(node.number for node in nodes))
         for table in _COLUMNS:
             session.execute(sa.text(f"analyze {table}"))
     return True

@@ -4,8 +4,17 @@ from datetime import timedelta
 from pathlib import Path
 
 from services.accounts import jobs
-from services.accounts.handlers import cancellation, opening, structure, suspension
-from services.accounts.history import record_changes
+from services.accounts.counts import fold_counts
+from services.accounts.handlers import (
+    cancellation,
+    holder,
+    opening,
+    settings,
+    structure,
+    suspension,
+    transfer,
+)
+from services.accounts.history import record_changes, record_node
 from services.accounts.holds import withdraw_hold
 from services.accounts.model import Base, CardAccount, ControlAccount
 from services.accounts.queries import card_accounts
@@ -21,14 +30,20 @@ service = Service(
     migrations=Path(__file__).parent / "migrations",
     handlers={
         structure_contracts.OpenControlAccount: structure.open_control_account,
+        structure_contracts.ChangeControlAccountSettings: settings.change_settings,
+        structure_contracts.MoveControlAccount: structure.move_control_account,
         account_contracts.OpenAccount: opening.open_account,
         account_contracts.CancelAccount: cancellation.cancel_account,
         account_contracts.SuspendAccount: suspension.suspend_account,
         account_contracts.UnsuspendAccount: suspension.unsuspend_account,
+        account_contracts.TransferAccount: transfer.transfer_account,
+        account_contracts.ChangeHolder: holder.change_holder,
+        account_contracts.ChangeAccounting: holder.change_accounting,
     },
     queries={
         structure_contracts.ListControlAccounts: structure_queries.list_control_accounts,
         structure_contracts.GetControlAccount: structure_queries.get_control_account,
+        structure_contracts.GetControlAccountHistory: structure_queries.get_control_account_history,
         account_contracts.FindAccounts: card_accounts.find_accounts,
         account_contracts.FindAccountsByCard: card_accounts.find_accounts_by_card,
         account_contracts.GetAccount: card_accounts.get_account,
@@ -39,10 +54,16 @@ service = Service(
             model=CardAccount, noun="card account", load=card_accounts.load_accounts, record=record_changes
         ),
         "control_account": Aggregate(
-            model=ControlAccount, noun="control account", load=structure_queries.load_control_accounts
+            model=ControlAccount,
+            noun="control account",
+            load=structure_queries.load_control_accounts,
+            record=record_node,
         ),
     },
-    jobs=[Job(name="apply-due-holds", every=timedelta(seconds=1), run=jobs.apply_due_holds)],
+    jobs=[
+        Job(name="apply-due-holds", every=timedelta(seconds=1), run=jobs.apply_due_holds),
+        Job(name="fold-counts", every=timedelta(seconds=5), run=fold_counts),
+    ],
     withdraw=withdraw_hold,
     places={
         "account": card_accounts.account_paths,
