@@ -55,7 +55,7 @@ def fold_counts(tx: Transaction) -> int:
     ).all()
     sums: Counter[str] = Counter()
     for row in found:
-        sums[row.control_account] += row.count
+        sums[row.control_account] += row[2]
     if len(found) == len(sums):
         return 0
     key = sa.tuple_(live_accounts.c.control_account, live_accounts.c.id)

@@ -163,15 +163,16 @@ def load(
     return True
 
 
-def known_elsewhere(database: Database) -> Iterator[tuple[str, str, str, str, tuple[str, ...]]]:
-    """Yield of every card account what other services note of it: id, product, both names as searched, and its path."""
+def known_elsewhere(database: Database) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield of every card account what other services note of it: id, product, both names as searched, control account."""
     columns = (
-        CardAccount.id, CardAccount.product, CardAccount.name_key, CardAccount.embossed_name, ControlAccount.path
+        CardAccount.id, CardAccount.product, CardAccount.name_key, CardAccount.embossed_name,
+        CardAccount.control_account,
     )  # fmt: skip
-    every = sa.select(*columns).join(CardAccount.structure).execution_options(yield_per=_CHUNK)
+    every = sa.select(*columns).execution_options(yield_per=_CHUNK)
     with database.write() as session:
-        for id_, product, name_key, embossed_name, path in session.execute(every):
-            yield id_, product.value, name_key, embossed_name, tuple(path.split("/"))
+        for id_, product, name_key, embossed_name, control_account in session.execute(every):
+            yield id_, product.value, name_key, embossed_name, control_account
 
 
 # Making rows

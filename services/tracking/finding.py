@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from services.tracking.model import account, mark, request, request_key
+from services.tracking.model import account, control_account, mark, request, request_key
 from services.tracking.months import month_after, month_of
 from services.tracking.rules import MAY_BE_OVERDUE
 from shared.contracts.outcomes import RequestStatus
@@ -157,9 +157,20 @@ def accounts_named(condition: Condition, scope: Scope, reader: Reader) -> list[s
     """Return the accounts that a condition fits, as far as the caller may see them; None: they are too many."""
     statement = sa.select(account.c.account_id).where(condition).limit(MOST_NAMED + 1)
     if scope.numbers is not None:
-        statement = statement.where(sa.or_(*(account.c[level].in_(scope.numbers) for level in LEVELS)))
+        statement = statement.where(account.c.basic.in_(_at_or_below(scope.numbers)))
     found = list(reader.session.scalars(statement))
     return found if len(found) <= MOST_NAMED else None
+
+
+def _at_or_below(numbers: Sequence[str]) -> sa.Select[str]:
+    """Select the numbers of these control accounts and of all below them: a structure has three levels."""
+    node, above = control_account.alias(), control_account.alias()
+    reached = (node.c.number, node.c.parent, above.c.parent)
+    return (
+        sa.select(node.c.number)
+        .outerjoin_from(node, above, above.c.number == node.c.parent)
+        .where(sa.or_(*(column.in_(numbers) for column in reached)))
+    )
 
 
 # Putting it together

@@ -32,7 +32,7 @@ def change_holder(command: ChangeHolder, tx: Transaction) -> None:
         raise Rejected("name_is_the_issuers", "Only the issuer changes a holder's name.", next(iter(names)))
     given = _given(command, HolderField)
     cleared = _cleared(given, command.clear, also=names)
-    known = {field: None if field in cleared else getattr(account, field) for field in HolderField}
+    known = {field.value: None if field in cleared else getattr(account, field) for field in HolderField}
     _set(account, {**checked_contact(given, known), **dict.fromkeys(cleared)})
     if names:
         first, last = names.get("first_name", account.first_name), names.get("last_name", account.last_name)
@@ -52,7 +52,7 @@ def change_accounting(command: ChangeAccounting, tx: Transaction) -> None:
     account.must_be_open()
     given = _given(command, AccountingField)
     changes = {**given, **dict.fromkeys(_cleared(given, command.clear))}
-    after = {field: changes.get(field, getattr(account, field)) for field in AccountingField}
+    after = {field.value: changes.get(field, getattr(account, field)) for field in AccountingField}
     check_accounting(given, after, settings_at(account.structure, tx))
     _set(account, changes)
     tx.publish(

@@ -29,9 +29,9 @@ def open_account(command: OpenAccount, tx: Transaction) -> dict[str, Any]:
     node = basic_control_account(command.control_account, tx)
     settings = settings_at(node, tx)
     check_product(command.product, settings, "product")
-    accounting = {field: getattr(command, field) for field in AccountingField}
+    accounting = {field.value: getattr(command, field) for field in AccountingField}
     check_accounting(accounting, accounting, settings)
-    contact = {field: value for field in HolderField if (value := getattr(command, field)) is not None}
+    contact = {field.value: value for field in HolderField if (value := getattr(command, field)) is not None}
     account = CardAccount(
         id=new_id("acc"), control_account=node.number, product=command.product, opened_at=tx.now, version=0,
         status=AccountStatus.ACTIVE, payment_status=PaymentStatus.CURRENT,

@@ -25,7 +25,7 @@ def change_settings(command: ChangeControlAccountSettings, tx: Transaction) -> N
     if both:
         raise Rejected("set_and_inherited", f"The {both[0]} cannot be set and inherited at once.", both[0])
     _check_whose(changes.keys() | inherited, tx)
-    set_own(node, {**changes, **dict.fromkeys(inherited)})
+    set_own(node, changes | dict.fromkeys(inherited))
     tx.publish(
         ControlAccountSettingsChanged(number=node.number, version=node.version + 1, **own_settings(node)),
         subject=node.number,

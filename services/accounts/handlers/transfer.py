@@ -21,12 +21,12 @@ def transfer_account(command: TransferAccount, tx: Transaction) -> None:
         )
     settings = settings_at(target, tx)
     check_product(account.product, settings, "control_account")
-    given = {field: getattr(command, field) for field in AccountingField}
+    given = {field.value: getattr(command, field) for field in AccountingField}
     kept = {
-        field: None if getattr(settings, field) is FieldUse.ABSENT else getattr(account, field)
+        field.value: None if getattr(settings, field) is FieldUse.ABSENT else getattr(account, field)
         for field in AccountingField
     }
-    after = {field: given[field] or kept[field] for field in AccountingField}
+    after = {field: given[field] or kept[field] for field in given}
     check_accounting(given, after, settings)
     former = account.control_account
     account.hang_under(target)
