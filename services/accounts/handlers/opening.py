@@ -31,11 +31,12 @@ def open_account(command: OpenAccount, tx: Transaction) -> dict[str, Any]:
     check_product(command.product, settings, "product")
     accounting = {field.value: getattr(command, field) for field in AccountingField}
     check_accounting(accounting, accounting, settings)
-    contact = {field.value: value for field in HolderField if (value := getattr(command, field)) is not None}
+    contact = {field.value: getattr(command, field) for field in HolderField}
+    contact |= checked_contact({field: value for field, value in contact.items() if value is not None}, {})
     account = CardAccount(
         id=new_id("acc"), control_account=node.number, product=command.product, opened_at=tx.now, version=0,
         status=AccountStatus.ACTIVE, payment_status=PaymentStatus.CURRENT,
-        **accounting, **dict.fromkeys(HolderField), **checked_contact(contact, {}),
+        **accounting, **contact,
     )  # fmt: skip
     account.rename(
         command.first_name,
