@@ -68,7 +68,7 @@ def _copy(session: orm.Session, rows: Iterable[KnownAccount]) -> None:
 
 
 def _insert(session: orm.Session, rows: Iterator[KnownAccount]) -> None:
-    while chunk := list(islice(rows, _CHUNK)):
+    while chunk := [tuple(row) for row in islice(rows, _CHUNK)]:
         session.execute(_entry(postgresql_=is_postgresql(session)), rows_parameter(session, chunk))
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.accounts.model import ControlAccount, change, live_accounts
-from services.accounts.queries.scope import nodes, under
+from services.accounts.queries.scope import nodes
 from services.accounts.settings import effect_of
 from shared.contracts.base import Page
 from shared.contracts.history import FieldChange
@@ -22,6 +22,8 @@ from shared.errors import NotFound
 from shared.history import history_page
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of
+
+_AFTER_SLASH = chr(ord("/") + 1)
 
 
 def load_control_accounts(session: orm.Session, numbers: Sequence[str]) -> dict[str, ControlAccount]:
@@ -92,15 +94,19 @@ def _one(number: str, reader: Reader) -> ControlAccount:
 
 
 def _account_counts(nodes: Sequence[ControlAccount], session: orm.Session) -> Counter[str]:
-    """Return how many live card accounts lie under each of these nodes."""
+    """Return how many live card accounts lie under each of these nodes, which are in order of their paths.
+
+    What lies below them is a range of paths: from the first node's own to those that begin with the last one's.
+    """
     counts: Counter[str] = Counter()
     if not nodes:
         return counts
     shown = {node.number for node in nodes}
+    first, behind = nodes[0].path, f"{nodes[-1].path}{_AFTER_SLASH}"
     found = session.execute(
         sa.select(ControlAccount.path, sa.func.sum(live_accounts.c.count))
         .join(live_accounts, live_accounts.c.control_account == ControlAccount.number)
-        .where(ControlAccount.number.in_(under(sorted(shown))))
+        .where(ControlAccount.path >= first, ControlAccount.path < behind)
         .group_by(ControlAccount.path)
     )
     for path, count in found:

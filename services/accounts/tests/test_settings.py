@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,14 @@ from services.accounts.model import ControlAccount
 from services.accounts.rules import CLIENTS_SETTINGS, DEFAULTS
 from services.accounts.settings import effect_of, set_own
 from services.accounts.tests.company import FIELD, LEGAL, MASTER, NORTH, NOW, SALES, Companies, opening, user
-from shared.contracts.accounts import AccountingField, ChangeAccounting, Product, SuspendAccount
+from shared.contracts.accounts import (
+    AccountingField,
+    CancelAccount,
+    CancelReason,
+    ChangeAccounting,
+    Product,
+    SuspendAccount,
+)
 from shared.contracts.structure import (
     ChangeControlAccountSettings,
     ControlAccountSettingsChanged,
@@ -180,3 +188,26 @@ def test_each_setting_is_the_last_one_set_on_the_way_down(
         assert effect.set_at[name] == (str(setters[-1]) if setters else None)
         wanted = getattr(levels[setters[-1]], name) if setters else getattr(DEFAULTS, name)
         assert (set(value) == set(wanted)) if isinstance(value, list) else (value == wanted)
+
+
+def test_a_batch_asks_for_all_its_settings_at_once(companies: Companies) -> None:
+    """However many accounts, under however many control accounts; who suspends nothing asks for none."""
+    here = [companies.new_account(number) for number in (SALES, FIELD, LEGAL, SALES)]
+    asked: list[str] = []
+
+    def note(*given: Any) -> None:
+        if "FROM control_account" in given[2]:
+            asked.append(given[2])
+
+    for engine in companies.database.engines:
+        sa.event.listen(engine, "before_cursor_execute", note)
+    outcomes = companies.outcomes(*(companies.delivery(SuspendAccount(account_id=one), PA) for one in here))
+    assert [one["ended"] for one in outcomes] == ["completed"] * 4
+    assert len(asked) == 1
+    companies.outcomes(
+        *(
+            companies.delivery(CancelAccount(account_id=one, reason=CancelReason.NOT_NEEDED), PA)
+            for one in here
+        )
+    )
+    assert len(asked) == 1
