@@ -25,9 +25,9 @@ def count_change(tx: Transaction, account: CardAccount, before: Mapping[str, Any
     was, is_ = _place(before), _place(vars(account))
     if was == is_:
         return
-    for control_account, count in ((was, -1), (is_, 1)):
+    for control_account, difference in ((was, -1), (is_, 1)):
         if control_account is not None:
-            tx.insert(live_accounts, control_account=control_account, id=new_message_id(), count=count)
+            _append(tx, control_account, difference)
 
 
 def _place(state: Mapping[str, Any]) -> str | None:
@@ -55,17 +55,21 @@ def fold_counts(tx: Transaction) -> int:
     ).all()
     sums: Counter[str] = Counter()
     for row in found:
-        sums[row.control_account] += row[2]
+        sums[row.control_account] += row.difference
     if len(found) == len(sums):
         return 0
     key = sa.tuple_(live_accounts.c.control_account, live_accounts.c.id)
     tx.session.execute(
         sa.delete(live_accounts).where(key.in_([(row.control_account, row.id) for row in found]))
     )
-    for control_account, count in sums.items():
-        if count:
-            tx.insert(live_accounts, control_account=control_account, id=new_message_id(), count=count)
+    for control_account, sum_ in sums.items():
+        if sum_:
+            _append(tx, control_account, sum_)
     return len(found)
+
+
+def _append(tx: Transaction, control_account: str, difference: int) -> None:
+    tx.insert(live_accounts, control_account=control_account, id=new_message_id(), difference=difference)
 
 
 def count_anew(session: orm.Session, control_accounts: frozenset[str]) -> None:
@@ -78,5 +82,8 @@ def count_anew(session: orm.Session, control_accounts: frozenset[str]) -> None:
     if found:
         session.execute(
             sa.insert(live_accounts),
-            [{"control_account": number, "id": new_message_id(), "count": count} for number, count in found],
+            [
+                {"control_account": number, "id": new_message_id(), "difference": count}
+                for number, count in found
+            ],
         )

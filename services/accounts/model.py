@@ -164,7 +164,7 @@ live_accounts = sa.Table(
     Base.metadata,
     sa.Column("control_account", sa.String(15), primary_key=True),
     sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("difference", sa.Integer, nullable=False),
 )
 
 

@@ -109,11 +109,20 @@ def check_comment(reason: CancelReason, comment: str | None) -> None:
 
 
 def embossed(first_name: str, last_name: str) -> str:
-    """Return the name for the plastic: capitals, at most 26 characters, the first name shortened where it must be."""
+    """Return the name for the plastic: capitals, at most 26 characters, the first name shortened where it must be.
+
+    Raises Rejected where no letter of a name can be embossed.
+    """
     plain = unicodedata.normalize("NFKD", f"{first_name} {last_name}".upper())
     text = " ".join(_NOT_EMBOSSABLE.sub("", plain).split())
     if len(text) > 26:
         text = f"{text[:1]} {_NOT_EMBOSSABLE.sub('', unicodedata.normalize('NFKD', last_name.upper()))}"
+    if not text.strip():
+        raise Rejected(
+            "embossed_name_required",
+            "Say how the name is to stand on the card, in letters from A to Z.",
+            "embossed_name",
+        )
     return text[:26].strip()
 
 

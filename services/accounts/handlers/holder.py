@@ -33,10 +33,11 @@ def change_holder(command: ChangeHolder, tx: Transaction) -> None:
     given = _given(command, HolderField)
     cleared = _cleared(given, command.clear, also=names)
     known = {field.value: None if field in cleared else getattr(account, field) for field in HolderField}
-    _set(account, {**checked_contact(given, known), **dict.fromkeys(cleared)})
-    if names:
-        first, last = names.get("first_name", account.first_name), names.get("last_name", account.last_name)
-        account.rename(first, last, names.get("embossed_name") or embossed(first, last))
+    changes = {**checked_contact(given, known), **dict.fromkeys(cleared)}
+    first, last = names.get("first_name", account.first_name), names.get("last_name", account.last_name)
+    on_card = names.get("embossed_name") or (embossed(first, last) if names else account.embossed_name)
+    _set(account, changes)
+    account.rename(first, last, on_card)
     tx.publish(
         AccountHolderChanged(
             account_id=account.id, control_account=account.control_account, first_name=account.first_name,

@@ -118,7 +118,7 @@ def upgrade() -> None:
         "live_accounts",
         sa.Column("control_account", sa.String(length=15), nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("difference", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("control_account", "id"),
     )
     op.create_table(

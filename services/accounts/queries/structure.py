@@ -104,7 +104,7 @@ def _account_counts(nodes: Sequence[ControlAccount], session: orm.Session) -> Co
     shown = {node.number for node in nodes}
     first, behind = nodes[0].path, f"{nodes[-1].path}{_AFTER_SLASH}"
     found = session.execute(
-        sa.select(ControlAccount.path, sa.func.sum(live_accounts.c.count))
+        sa.select(ControlAccount.path, sa.func.sum(live_accounts.c.difference))
         .join(live_accounts, live_accounts.c.control_account == ControlAccount.number)
         .where(ControlAccount.path >= first, ControlAccount.path < behind)
         .group_by(ControlAccount.path)

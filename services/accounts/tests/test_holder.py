@@ -72,6 +72,15 @@ def test_the_name_is_the_issuers(companies: Companies) -> None:
     assert (told.first_name, told.last_name, told.embossed_name) == ("Ada", "Kingsley", "ADA KINGSLEY")
 
 
+def test_a_name_that_no_card_can_show_needs_another_for_the_card(companies: Companies) -> None:
+    account = companies.new_account()
+    name = {"first_name": "明", "last_name": "李"}
+    assert companies.refused(changing(account, **name)) == ("embossed_name_required", "embossed_name")
+    assert companies.refused(opening(SALES, **name)) == ("embossed_name_required", "embossed_name")
+    companies.done(changing(account, **name, embossed_name="LI MING"))
+    assert companies.account(account).embossed_name == "LI MING"
+
+
 def test_what_makes_no_sense_is_refused(companies: Companies) -> None:
     account = companies.new_account(**LONDON)
     assert companies.refused(changing(account), PA) == ("nothing_to_change", None)

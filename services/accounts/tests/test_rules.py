@@ -1,6 +1,7 @@
 """Pure policies of card accounts."""
 
 from datetime import UTC, date, datetime, timedelta
+from string import ascii_uppercase
 
 import pytest
 from hypothesis import given
@@ -56,9 +57,14 @@ def test_a_name_is_searched_without_accents_and_capitals(name: str, folded: str)
 
 @given(st.text(min_size=1, max_size=60), st.text(min_size=1, max_size=60))
 def test_an_embossed_name_fits_the_plastic(first: str, last: str) -> None:
-    """At most 26 characters that an embosser has."""
-    text = embossed(first, last)
-    assert len(text) <= 26
+    """At most 26 characters that an embosser has; where there would be none, somebody is asked."""
+    try:
+        text = embossed(first, last)
+    except Rejected as refusal:
+        assert refusal.code == "embossed_name_required"
+        assert not set(f"{first}{last}".upper()) & set(ascii_uppercase)
+        return
+    assert 1 <= len(text) <= 26
     assert text.isascii()
     assert text == text.upper().strip()
 
