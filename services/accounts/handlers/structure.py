@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.accounts.model import ControlAccount
+from services.accounts.model import ControlAccount, change
 from services.accounts.settings import own_settings, set_own
 from shared.contracts.structure import (
     ControlAccountMoved,
@@ -21,6 +21,7 @@ from shared.contracts.structure import (
 )
 from shared.database import is_postgresql
 from shared.errors import Rejected
+from shared.history import note_change
 from shared.messaging.transaction import Transaction
 
 _PARENT_OF = {Level.MASTER: None, Level.INTERMEDIATE: Level.MASTER, Level.BASIC: Level.INTERMEDIATE}
@@ -70,10 +71,10 @@ def move_control_account(command: MoveControlAccount, tx: Transaction) -> dict[s
     _check_level(parent, node.level)
     if node.parent == parent.number:
         raise Rejected("already_there", "The control account lies under this parent already.", "parent")
-    former_parent, former_path = node.parent, node.path
+    former_parent, former_path, former_company = node.parent, node.path, _company_of(node)
     node.parent, node.path = parent.number, f"{parent.path}/{node.number}"
     node.company_name, node.company_number = parent.company_name, parent.company_number
-    _take_along(node, former_path, tx)
+    _take_along(node, former_path, former_company, tx)
     tx.publish(
         ControlAccountMoved(
             number=node.number, parent=parent.number, former_parent=former_parent, company_name=node.company_name,
@@ -125,21 +126,29 @@ def _check_level(parent: ControlAccount, level: Level) -> None:
         )
 
 
-def _take_along(node: ControlAccount, former_path: str, tx: Transaction) -> None:
+def _company_of(node: ControlAccount) -> dict[str, str]:
+    return {"company_name": node.company_name, "company_number": node.company_number}
+
+
+def _take_along(
+    node: ControlAccount, former_path: str, former_company: dict[str, str], tx: Transaction
+) -> None:
     """Rewrite the paths and the company of all that lies below a node which moved."""
     tx.session.flush()
     below = ControlAccount.path.startswith(f"{former_path}/", autoescape=True)
     rest = sa.func.substr(ControlAccount.path, len(former_path) + 1)
-    tx.session.execute(
+    company = _company_of(node)
+    moving = (
         sa.update(ControlAccount)
         .where(below)
-        .values(
-            path=sa.literal(node.path) + rest,
-            company_name=node.company_name,
-            company_number=node.company_number,
-        )
+        .values(path=sa.literal(node.path) + rest, **company)
+        .returning(ControlAccount.number)
         .execution_options(synchronize_session=False)
     )
+    for number in tx.session.scalars(moving).all():
+        for field, name in company.items():
+            if name != former_company[field]:
+                note_change(tx, change, number, field, former_company[field], name)
     _refresh(tx)
 
 

@@ -81,6 +81,8 @@ def test_a_branch_moves_to_another_company_with_all_below(companies: Companies) 
     (moved,) = companies.told(ControlAccountMoved)
     assert (moved.former_parent, moved.parent, moved.company_number) == (MASTER, OTHER, "C-2")
     assert ("parent", MASTER, OTHER) in companies.changes(NORTH)
+    for number in (NORTH, SALES):
+        assert ("company_number", "C-1", "C-2") in companies.changes(number)
     check(companies)
 
 

@@ -54,6 +54,20 @@ def test_the_nearest_control_account_decides_and_is_named(companies: Companies) 
     assert (legal.settings.billing_cycle_day, legal.set_at["billing_cycle_day"]) == (5, MASTER)
 
 
+def test_many_in_one_batch_are_all_set(companies: Companies) -> None:
+    numbers = (MASTER, NORTH, SALES, FIELD, LEGAL)
+    sent = [
+        setting(number, employee_id=MANDATORY, products=[Product.CORPORATE_GOLD], billing_cycle_day=8)
+        for number in numbers
+    ]
+    companies.outcomes(*map(companies.delivery, sent))
+    for node in map(companies.node, numbers):
+        assert node.version == 2
+        for name in ("employee_id", "products", "billing_cycle_day"):
+            assert node.set_at[name] == node.number
+        assert (node.settings.employee_id, node.settings.billing_cycle_day) == (MANDATORY, 8)
+
+
 def test_what_is_inherited_again_is_no_longer_set_here(companies: Companies) -> None:
     companies.done(setting(MASTER, products=[Product.CORPORATE_GOLD]))
     companies.done(setting(SALES, products=[Product.CORPORATE_PURCHASING, Product.CORPORATE_GREEN]))

@@ -54,6 +54,15 @@ def test_what_the_target_does_not_allow_is_refused(companies: Companies) -> None
     assert refused(FIELD) == ("account_cancelled", "account_id")
 
 
+def test_many_in_one_batch_are_all_transferred(companies: Companies) -> None:
+    accounts = [companies.new_account(number, cost_centre="C1") for number in (SALES, FIELD) * 3]
+    sent = [TransferAccount(account_id=one, control_account=LEGAL, cost_centre="C2") for one in accounts]
+    companies.outcomes(*(companies.delivery(message, PA) for message in sent))
+    stored = [companies.account(one) for one in accounts]
+    assert {(one.control_account, one.cost_centre, one.version) for one in stored} == {(LEGAL, "C2", 2)}
+    assert companies.node(LEGAL).accounts == len(accounts)
+
+
 def test_what_comes_after_a_transfer_in_its_batch_sees_it(companies: Companies) -> None:
     """Rights and settings are those of the new place."""
     account = companies.new_account(SALES)
