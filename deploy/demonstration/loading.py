@@ -62,7 +62,7 @@ def load_demonstration(
                 tracking_of.KnownAccount(id_, product, name, embossed, 1, basic, 1)
                 for id_, product, name, embossed, basic in known
             ),
-            structure={node.number: node.parent for node in nodes()},
+            structure=[(node.number, node.parent, node.level) for node in nodes()],
         )
     return Summary(
         control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled

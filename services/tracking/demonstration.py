@@ -1,6 +1,6 @@
 """Tracking's share of the demonstration programme: control and card accounts, which are loaded in bulk and tell no events."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -34,10 +34,12 @@ def is_loaded(database: Database) -> bool:
         return bool(session.scalar(sa.select(sa.select(account).exists())))
 
 
-def load(database: Database, accounts: Iterable[KnownAccount], structure: Mapping[str, str | None]) -> None:
+def load(
+    database: Database, accounts: Iterable[KnownAccount], structure: Iterable[tuple[str, str | None, str]]
+) -> None:
     """Note many card accounts, in one transaction; those that are known already stay as they are.
 
-    ``structure`` has the parent of each control account.
+    ``structure`` has the number, parent and level of each control account.
     """
     rows = iter(accounts)
     with database.write() as session:
@@ -52,9 +54,12 @@ def load(database: Database, accounts: Iterable[KnownAccount], structure: Mappin
         session.execute(sa.text("analyze account"))
 
 
-def _note_structure(session: orm.Session, structure: Mapping[str, str | None]) -> None:
+def _note_structure(session: orm.Session, structure: Iterable[tuple[str, str | None, str]]) -> None:
     entry = insert(control_account, postgresql_=is_postgresql(session)).on_conflict_do_nothing()
-    nodes = [{"number": number, "parent": parent, "version": 1} for number, parent in structure.items()]
+    nodes = [
+        {"number": number, "parent": parent, "level": level, "version": 1}
+        for number, parent, level in structure
+    ]
     session.execute(entry, nodes)
 
 

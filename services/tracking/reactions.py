@@ -19,7 +19,7 @@ from shared.messaging.transaction import Transaction
 def note_control_account(event: ControlAccountOpened | ControlAccountMoved, tx: Transaction) -> None:
     """Note under which other a control account lies."""
     entry = insert(control_account, postgresql_=is_postgresql(tx.session)).values(
-        number=event.number, parent=event.parent, version=event.version
+        number=event.number, parent=event.parent, level=event.level.value, version=event.version
     )
     newer = entry.excluded.version > control_account.c.version
     changes = {"parent": entry.excluded.parent, "version": entry.excluded.version}

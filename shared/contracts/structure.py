@@ -172,6 +172,7 @@ class ControlAccountMoved(Message):
     number: ControlAccountNumber
     parent: ControlAccountNumber
     former_parent: ControlAccountNumber
+    level: Level
     company_name: Name
     company_number: CompanyNumber
     version: int

@@ -174,10 +174,10 @@ create unlogged table drawn as
     from (select n, {_COMPANY} company, floor(random() * {INTERMEDIATES * BASICS})::int place
         from generate_series(0, %(accounts)s - 1) n) d;
 alter table drawn add primary key (n);
-insert into control_account (number, parent, version)
-    select distinct (1e14::bigint + company)::text, null, 1 from drawn
-    union select distinct (2e14::bigint + intermediate)::text, (1e14::bigint + company)::text, 1 from drawn
-    union select distinct (3e14::bigint + basic)::text, (2e14::bigint + intermediate)::text, 1 from drawn;
+insert into control_account (number, parent, level, version)
+    select distinct (1e14::bigint + company)::text, null, 'master', 1 from drawn
+    union select distinct (2e14::bigint + intermediate)::text, (1e14::bigint + company)::text, 'intermediate', 1 from drawn
+    union select distinct (3e14::bigint + basic)::text, (2e14::bigint + intermediate)::text, 'basic', 1 from drawn;
 insert into account (account_id, product, name_key, embossed_name, named, basic, placed)
     select account_id,
         (array['corporate_green', 'corporate_green', 'corporate_green', 'corporate_gold', 'corporate_gold',

@@ -77,8 +77,8 @@ def move_control_account(command: MoveControlAccount, tx: Transaction) -> dict[s
     _take_along(node, former_path, former_company, tx)
     tx.publish(
         ControlAccountMoved(
-            number=node.number, parent=parent.number, former_parent=former_parent, company_name=node.company_name,
-            company_number=node.company_number, version=node.version + 1,
+            number=node.number, parent=parent.number, former_parent=former_parent, level=node.level,
+            company_name=node.company_name, company_number=node.company_number, version=node.version + 1,
         ),
         subject=node.number,
     )  # fmt: skip

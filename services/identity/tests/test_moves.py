@@ -24,8 +24,15 @@ def opened(number: str, parent: str | None, level: Level = Level.BASIC) -> Contr
 
 
 def moved(number: str, to: str, version: int = 2) -> ControlAccountMoved:
+    level = Level.BASIC if number == SALES else Level.INTERMEDIATE
     return ControlAccountMoved(
-        number=number, parent=to, former_parent=MASTER, company_name="?", company_number="?", version=version
+        number=number,
+        parent=to,
+        former_parent=MASTER,
+        level=level,
+        company_name="?",
+        company_number="?",
+        version=version,
     )
 
 

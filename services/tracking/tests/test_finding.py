@@ -214,6 +214,35 @@ def test_a_name_that_too_many_have_is_looked_for_among_the_newest(
     assert found(tracking, asked, user("pa", VIEW, over=["400000000000000"]), name="garcia") == ["own"]
 
 
+@pytest.mark.parametrize("rare", [-1, 500], ids=["common", "rare"])
+def test_what_is_rare_is_found_as_what_is_common(
+    tracking: Tracking, asked: dict[str, Envelope], monkeypatch: pytest.MonkeyPatch, rare: int
+) -> None:
+    """Only the way to it differs: along what is rare, or along what may be seen."""
+    monkeypatch.setattr("services.tracking.finding.RARE", rare)
+    eve, zoe = user("eve", VIEW, over=["400000000000000"]), user("zoe", VIEW, over=[MASTER])
+    for by in ({"type": "accounts.cancel-account"}, {"channel": Channel.API}):
+        assert found(tracking, asked, eve, **by) == ["new", "elsewhere"]
+        assert [name for name in HERE if name in found(tracking, asked, zoe, **by)] == found(
+            tracking, asked, zoe, **by
+        )
+    assert found(tracking, asked, zoe, type="accounts.suspend-account") == ["suspension"]
+    assert found(tracking, asked, zoe, type="accounts.suspend-account", status=RequestStatus.REJECTED) == []
+    assert found(tracking, asked, zoe, channel=Channel.PORTAL, overdue=False) == ["refused"]
+    assert found(tracking, asked, eve, channel=Channel.PORTAL) == []
+
+
+def test_an_own_request_from_before_its_account_moved_here_is_found_once(
+    tracking: Tracking, asked: dict[str, Envelope]
+) -> None:
+    before = tracking.cancellation("pa", SMITH, time=NOON - 7 * HOUR, scope=ELSEWHERE)
+    tracking.hear(before)
+    names = {**asked, "before": before}
+    here = [*HERE[1:-1], "before", "old"]
+    assert found(tracking, names, user("pa", VIEW, over=[BASIC]), name="smith") == here
+    assert found(tracking, names, user("zoe", VIEW, over=[BASIC]), name="smith") == [*HERE[1:]]
+
+
 def test_accounts_in_the_body_narrow_the_search(tracking: Tracking, asked: dict[str, Envelope]) -> None:
     """Several, one, or none: none fit no request."""
     for ids, count in (([SMITH, GARCIA], 7), ([GARCIA], 2), ([], 0)):

@@ -25,8 +25,15 @@ def opened(number: str, parent: str | None, level: Level) -> ControlAccountOpene
 
 
 def moved(number: str, to: str, version: int) -> ControlAccountMoved:
+    level = Level.INTERMEDIATE
     return ControlAccountMoved(
-        number=number, parent=to, former_parent=MASTER, company_name="?", company_number="?", version=version
+        number=number,
+        parent=to,
+        former_parent=MASTER,
+        level=level,
+        company_name="?",
+        company_number="?",
+        version=version,
     )
 
 
@@ -67,7 +74,8 @@ def finds(tracking: Tracking, name: str, over: str) -> bool:
 
     The request is one that lies there, so that only the place of the account decides.
     """
-    asked = tracking.cancellation("eve", ACCOUNT, scope=(over,))
+    scope = (*("0" * 15 for _ in range(int(over[0]) - 1)), over)
+    asked = tracking.cancellation("eve", ACCOUNT, scope=scope)
     tracking.hear(asked)
     return bool(tracking.ask(FindRequests(name=name), user("x", VIEW, over=[over])).data)
 
