@@ -75,7 +75,6 @@ class Settings:
     unused_user_days: int = 120
     longest_delegation_days: int = 365
     approval_days: int = 7
-    longest_suspension_days: int = 365
     bulk_rows: int = 100_000
     bulk_bytes: int = 20 * 1024 * 1024
     bulk_days: int = 14

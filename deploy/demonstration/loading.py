@@ -56,7 +56,14 @@ def load_demonstration(
     )
     if loaded or not tracking_of.is_loaded(shape.database("tracking")):
         known = accounts_of.known_elsewhere(shape.database("accounts"))
-        tracking_of.load(shape.database("tracking"), (tracking_of.KnownAccount(*each) for each in known))
+        tracking_of.load(
+            shape.database("tracking"),
+            (
+                tracking_of.KnownAccount(id_, product, name, embossed, 1, basic, 1)
+                for id_, product, name, embossed, basic in known
+            ),
+            structure=[(node.number, node.parent, node.level) for node in nodes()],
+        )
     return Summary(
         control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled
     )

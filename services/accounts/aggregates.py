@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from services.accounts.history import record_changes
+from services.accounts.history import record_changes, record_node
 from services.accounts.model import CardAccount, ControlAccount
 from services.accounts.queries import card_accounts, structure
 from shared.messaging.transaction import Aggregate
@@ -12,6 +12,9 @@ AGGREGATES: Mapping[str, Aggregate] = {
         model=CardAccount, noun="card account", load=card_accounts.load_accounts, record=record_changes
     ),
     "control_account": Aggregate(
-        model=ControlAccount, noun="control account", load=structure.load_control_accounts
+        model=ControlAccount,
+        noun="control account",
+        load=structure.load_control_accounts,
+        record=record_node,
     ),
 }

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from shared.actor import Party
 from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, PaymentStatus, Product
 from shared.contracts.bulk import BulkKind, BulkState, ItemState
-from shared.contracts.structure import Level
+from shared.contracts.structure import BillingModel, FieldUse, Level, Liability, StatementOption
 from shared.contracts.types import Channel
 from shared.database import Instant, code_point_text
 from shared.errors import Rejected
@@ -49,6 +49,23 @@ class ControlAccount(Base):
     company_name: Mapped[str] = mapped_column(sa.String(100))
     company_number: Mapped[str] = mapped_column(sa.String(20), index=True)
     contact: Mapped[str | None] = mapped_column(sa.String(100))
+    # Settings of its own; what is null is inherited. The products are one text, separated by spaces.
+    products: Mapped[str | None] = mapped_column(sa.String(250))
+    liability: Mapped[Liability | None] = mapped_column(_word(Liability))
+    billing_cycle_day: Mapped[int | None]
+    renewal_months: Mapped[int | None]
+    employee_id: Mapped[FieldUse | None] = mapped_column(_word(FieldUse))
+    cost_centre: Mapped[FieldUse | None] = mapped_column(_word(FieldUse))
+    universal_number: Mapped[FieldUse | None] = mapped_column(_word(FieldUse))
+    statement_option: Mapped[StatementOption | None] = mapped_column(_word(StatementOption))
+    billing_model: Mapped[BillingModel | None] = mapped_column(_word(BillingModel))
+    suspension_cap_days: Mapped[int | None]
+    version: Mapped[int] = mapped_column(default=1)
+
+    @property
+    def id(self) -> str:
+        """What its history goes by."""
+        return self.number
 
     @property
     def control_path(self) -> tuple[str, ...]:
@@ -108,6 +125,11 @@ class CardAccount(Base):
         self.first_name, self.last_name, self.embossed_name = first_name, last_name, embossed_name
         self.name_key = fold_name(f"{last_name} {first_name}")
 
+    def hang_under(self, node: ControlAccount) -> None:
+        """Let it hang under another basic control account (ACC-15)."""
+        self.control_account = node.number
+        orm.attributes.set_committed_value(self, "structure", node)
+
     def cancel(self, *, reason: CancelReason, now: datetime) -> None:
         """Cancel for good (ACC-10); raises Rejected where the account is cancelled or expired already."""
         self.must_be_open()
@@ -135,6 +157,17 @@ class CardAccount(Base):
             )
         if self.status is AccountStatus.EXPIRED:
             raise Rejected("account_expired", "This card account has expired.", "account_id")
+
+
+# How many live card accounts hang under each basic control account: the sum of its rows. Each transaction appends what it
+# changes, so that none waits for another, and a job folds many rows into one.
+live_accounts = sa.Table(
+    "live_accounts",
+    Base.metadata,
+    sa.Column("control_account", sa.String(15), primary_key=True),
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("difference", sa.Integer, nullable=False),
+)
 
 
 class Card(Base):

@@ -12,7 +12,16 @@ from services.accounts.bulk.api import bulk_endpoints
 from services.accounts.bulk.jobs import withdraw_bulk
 from services.accounts.bulk.kinds import KINDS
 from services.accounts.bulk.later import settle_item
-from services.accounts.handlers import cancellation, opening, structure, suspension
+from services.accounts.counts import fold_counts
+from services.accounts.handlers import (
+    cancellation,
+    holder,
+    opening,
+    settings,
+    structure,
+    suspension,
+    transfer,
+)
 from services.accounts.holds import withdraw_hold
 from services.accounts.model import Base
 from services.accounts.queries import card_accounts
@@ -28,16 +37,22 @@ service = Service(
     migrations=Path(__file__).parent / "migrations",
     handlers={
         structure_contracts.OpenControlAccount: structure.open_control_account,
+        structure_contracts.ChangeControlAccountSettings: settings.change_settings,
+        structure_contracts.MoveControlAccount: structure.move_control_account,
         account_contracts.OpenAccount: opening.open_account,
         account_contracts.CancelAccount: cancellation.cancel_account,
         account_contracts.SuspendAccount: suspension.suspend_account,
         account_contracts.UnsuspendAccount: suspension.unsuspend_account,
         bulk_contracts.CancelAccounts: bulk.cancel_accounts,
         **{kind.submission: bulk.submit for kind in KINDS.values()},
+        account_contracts.TransferAccount: transfer.transfer_account,
+        account_contracts.ChangeHolder: holder.change_holder,
+        account_contracts.ChangeAccounting: holder.change_accounting,
     },
     queries={
         structure_contracts.ListControlAccounts: structure_queries.list_control_accounts,
         structure_contracts.GetControlAccount: structure_queries.get_control_account,
+        structure_contracts.GetControlAccountHistory: structure_queries.get_control_account_history,
         account_contracts.FindAccounts: card_accounts.find_accounts,
         account_contracts.FindAccountsByCard: card_accounts.find_accounts_by_card,
         account_contracts.GetAccount: card_accounts.get_account,
@@ -55,6 +70,7 @@ service = Service(
             every=timedelta(minutes=10),
             run=bulk_jobs.forget_unsubmitted_bulks,
         ),
+        Job(name="fold-counts", every=timedelta(seconds=5), run=fold_counts),
     ],
     endpoints=bulk_endpoints,
     withdraw=lambda command_id, tx: withdraw_hold(command_id, tx) or withdraw_bulk(command_id, tx),

@@ -38,8 +38,12 @@ class Role:
 _OWN = frozenset({"me.contact"})
 _SEEING = _OWN | {"accounts.view", "companies.view", "control-accounts.view", "roles.view", "tracking.view"}
 _ADMINISTERING = _SEEING | {
+    "accounts.accounting",
     "accounts.cancel",
+    "accounts.holder",
     "accounts.suspend",
+    "accounts.transfer",
+    "control-accounts.configure",
     "delegations.lend",
     "delegations.view",
     "tracking.approve",
@@ -64,7 +68,14 @@ ROLES: Mapping[str, Role] = {
     "programme_administrator": Role(Party.CLIENT, _ADMINISTERING),
     "principal_programme_administrator": Role(
         Party.CLIENT,
-        _ADMINISTERING | {"companies.configure", "users.consent", "users.deactivate", "users.view"},
+        _ADMINISTERING
+        | {
+            "companies.configure",
+            "control-accounts.move",
+            "users.consent",
+            "users.deactivate",
+            "users.view",
+        },
     ),
     "alternate_programme_administrator": Role(
         Party.CLIENT, _SEEING | {"delegations.lend", "delegations.view", "tracking.withdraw"}
@@ -78,10 +89,15 @@ ROLES: Mapping[str, Role] = {
         Party.ISSUER,
         _HELPING
         | {
+            "accounts.accounting",
             "accounts.cancel",
+            "accounts.holder",
             "accounts.open",
+            "accounts.transfer",
             "companies.configure",
             "companies.enrol",
+            "control-accounts.configure",
+            "control-accounts.move",
             "control-accounts.open",
             "tracking.approve",
         },

@@ -5,7 +5,7 @@ So a search is made of ways: each selects, in the order of an index, no more row
 the same row. `Scope` is the only way to what a caller may see.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,10 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from services.tracking.model import account, mark, request, request_key
+from services.tracking.model import account, control_account, mark, request, request_key
 from services.tracking.months import month_after, month_of
 from services.tracking.rules import MAY_BE_OVERDUE
 from shared.contracts.outcomes import RequestStatus
+from shared.contracts.types import Channel
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.folding import fold_name
 from shared.messaging.transaction import Reader
@@ -27,6 +28,7 @@ LINGERING = "enter-lingering"
 SLACK = timedelta(minutes=2)
 # So many accounts are found by name and then asked for their requests; of more, some made a request lately.
 MOST_NAMED = 2000
+RARE = 500
 _ALL = 10**9
 _PERIODS = (1, 7)  # months before the latest
 
@@ -57,26 +59,34 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a caller may see: all, or what lies under some control accounts together with the caller's own requests."""
+    """What a caller may see: all, or what lies under some control accounts together with the caller's own requests.
+
+    ``numbers`` goes by level; a number whose level is not known stands at each. None stands for all.
+    """
 
     user_id: str
-    numbers: Sequence[str] | None
+    numbers: Mapping[str, Sequence[str]] | None
 
     @classmethod
     def of(cls, reader: Reader) -> "Scope":
         """Return what the read's function lets the caller see."""
         granted = reader.control_accounts
-        return cls(reader.actor.user_id, None if granted is None else sorted(granted))
+        return cls(reader.actor.user_id, None if granted is None else _by_level(sorted(granted), reader))
 
     @property
     def visible(self) -> Condition:
         """The condition that a request may be seen."""
-        return sa.true() if self.numbers is None else sa.or_(*(way.whole for way in self.ways()))
+        if self.numbers is None:
+            return sa.true()
+        under = (request.c[level].in_(at) for level, at in self.numbers.items())
+        return _passes(*under, *(way.condition for way in work_of(self.user_id)))
 
     @property
     def under_numbers(self) -> Condition:
         """The condition that a request lies under the caller's control accounts."""
-        return sa.or_(*(request.c[level].in_(self.numbers or ()) for level in LEVELS))
+        if self.numbers is None:
+            return sa.true()
+        return _passes(*(request.c[level].in_(at) for level, at in self.numbers.items()))
 
     def ways(self) -> list[Way]:
         """Return the ways that together lead to everything that may be seen."""
@@ -84,10 +94,43 @@ class Scope:
             return [Way(sa.true())]
         found: list[Way] = []
         elsewhere: list[Condition] = []
-        for level in LEVELS:
-            found.append(Way(sa.and_(sa.true(), *elsewhere), level, self.numbers))
-            elsewhere.append(request.c[level].in_(self.numbers).is_not(sa.true()))
-        return [*found, *(Way(sa.and_(way.condition, *elsewhere)) for way in work_of(self.user_id))]
+        for level, numbers in self.numbers.items():
+            found.append(Way(sa.and_(sa.true(), *elsewhere), level, numbers))
+            elsewhere.append(request.c[level].in_(numbers).is_not(sa.true()))
+        return [*found, *self.own_elsewhere()]
+
+    def own_elsewhere(self) -> list[Way]:
+        """Return the ways to the caller's own requests that lie under none of the caller's control accounts."""
+        if self.numbers is None:
+            return []
+        elsewhere = [request.c[level].in_(at).is_not(sa.true()) for level, at in self.numbers.items()]
+        return [Way(sa.and_(way.condition, *elsewhere)) for way in work_of(self.user_id)]
+
+    def ways_to_work_of(self, user_id: str) -> list[Way]:
+        """Return the ways to what may be seen of the work of a user."""
+        work = work_of(user_id)
+        if self.numbers is None or user_id == self.user_id:
+            return work
+        under = [Way(sa.and_(way.condition, self.under_numbers)) for way in work]
+        return under + [
+            Way(sa.and_(way.condition, own.condition)) for way in work for own in self.own_elsewhere()
+        ]
+
+
+def _passes(*conditions: Condition) -> Condition:
+    """Return the condition that any of these holds, put so that no index is chosen by it: it only lets rows pass."""
+    return sa.or_(sa.false(), *(condition.is_(sa.true()) for condition in conditions))
+
+
+def _by_level(numbers: Sequence[str], reader: Reader) -> dict[str, list[str]]:
+    """Return these control accounts by the level that they stand at, as accounts told; each level is a way to search."""
+    given = given_values(postgresql_=is_postgresql(reader.session))
+    told = sa.select(control_account.c.number, control_account.c.level).where(
+        control_account.c.number.in_(given)
+    )
+    levels = {row.number: row.level for row in reader.session.execute(told, values_parameter(numbers))}
+    found = {level: [each for each in numbers if levels.get(each, level) == level] for level in LEVELS}
+    return {level: at for level, at in found.items() if at}
 
 
 def work_of(user_id: str) -> list[Way]:
@@ -109,12 +152,6 @@ def ways_to_overdue(reader: Reader) -> list[Way]:
     """Return the ways to what is past its service time; all of it waits, so it stands in the index of the exceptional."""
     entered = [request.c.exceptional == status.value for status in MAY_BE_OVERDUE]
     return [Way(sa.and_(one, is_overdue(reader.now))) for one in (*entered, just_received(reader))]
-
-
-def overdue_ways(reader: Reader) -> list[Way]:
-    """Return the same in fewer ways, where the order does not matter."""
-    entered = request.c.exceptional.in_([status.value for status in MAY_BE_OVERDUE])
-    return [Way(sa.and_(one, is_overdue(reader.now))) for one in (entered, just_received(reader))]
 
 
 def ways_to_status(status: RequestStatus, reader: Reader) -> list[Way]:
@@ -157,9 +194,21 @@ def accounts_named(condition: Condition, scope: Scope, reader: Reader) -> list[s
     """Return the accounts that a condition fits, as far as the caller may see them; None: they are too many."""
     statement = sa.select(account.c.account_id).where(condition).limit(MOST_NAMED + 1)
     if scope.numbers is not None:
-        statement = statement.where(sa.or_(*(account.c[level].in_(scope.numbers) for level in LEVELS)))
+        granted = {number for numbers in scope.numbers.values() for number in numbers}
+        statement = statement.where(account.c.basic.in_(_at_or_below(sorted(granted))))
     found = list(reader.session.scalars(statement))
     return found if len(found) <= MOST_NAMED else None
+
+
+def _at_or_below(numbers: Sequence[str]) -> sa.Select[str]:
+    """Select the numbers of these control accounts and of all below them: a structure has three levels."""
+    node, above = control_account.alias(), control_account.alias()
+    reached = (node.c.number, node.c.parent, above.c.parent)
+    return (
+        sa.select(node.c.number)
+        .outerjoin_from(node, above, above.c.number == node.c.parent)
+        .where(sa.or_(*(column.in_(numbers) for column in reached)))
+    )
 
 
 # Putting it together
@@ -167,13 +216,15 @@ def accounts_named(condition: Condition, scope: Scope, reader: Reader) -> list[s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What is looked for: ``wanted`` are conditions on a request, ``about`` is one on its account.
+    """What is looked for: ``wanted`` are further conditions on a request, ``about`` is one on its account.
 
     ``account_ids`` narrows to these accounts; None stands for all. ``before`` is the instant and the id of the last
     request of the page before.
     """
 
     wanted: Sequence[Condition]
+    type: str | None = None
+    channel: Channel | None = None
     status: RequestStatus | None = None
     overdue: bool | None = None
     about: Condition | None = None
@@ -191,22 +242,21 @@ def find(search: Search, reader: Reader) -> Sequence[sa.Row[Any]]:
     scope = Scope.of(reader)
     conditions = _conditions(search, reader)
     account_ids = search.account_ids
-    ways = []
     if account_ids is None and search.about is not None:
         account_ids = accounts_named(search.about, scope, reader)
-        # What callers asked is theirs to see, wherever the account lies by now.
-        ways = [way for way in scope.ways() if way.level is None and scope.numbers is not None]
     if account_ids is None:
         return _newest(_ways(search, scope, reader), conditions, search, reader)
-    there = scope.under_numbers if ways else scope.visible
-    parts = [_of_accounts([*conditions, there], search, reader)]
-    parts += [_along(way, conditions, search.limit, reader) for way in ways]
-    return reader.session.execute(_together(parts, [], search.limit), values_parameter(account_ids)).all()
+    there, elsewhere = scope.visible, []
+    if search.account_ids is None:  # these were looked for within the caller's control accounts alone
+        there, elsewhere = scope.under_numbers, _own_elsewhere(conditions, search, scope, reader)
+    found = _newest_of(request_key.c.account_id, account_ids, [*conditions, there], search, reader)
+    found += elsewhere
+    return sorted(found, key=lambda row: (row.received_at, row.command_id), reverse=True)[: search.limit]
 
 
 def _conditions(search: Search, reader: Reader) -> list[Condition]:
     """Return all that is wanted of a request, whichever way leads to it."""
-    conditions = [*search.wanted]
+    conditions = [*search.wanted, *_named_plainly(search)]
     if search.status is not None:
         conditions.append(request.c.status == search.status.value)
     if search.overdue is not None:
@@ -218,12 +268,7 @@ def _conditions(search: Search, reader: Reader) -> list[Condition]:
         conditions.append(sa.or_(*(request.c[level] == search.control_account for level in LEVELS)))
     conditions += _between(search.received_from, search.received_before)
     if search.about is not None:
-        # As a value, looked up for each request that is looked at; as `exists` it would be turned into a join, and often
-        # into one with every account that fits.
-        of_it = sa.select(account.c.account_id).where(
-            account.c.account_id == request.c.account_id, search.about
-        )
-        conditions.append(of_it.scalar_subquery().is_not(None))
+        conditions.append(_fits(request.c.account_id, search.about))
     if search.before is not None:
         at, command_id = (
             sa.literal(value, column.type) for value, column in zip(search.before, _PLACE, strict=True)
@@ -233,21 +278,35 @@ def _conditions(search: Search, reader: Reader) -> list[Condition]:
     return conditions
 
 
+def _named_plainly(search: Search) -> list[Condition]:
+    found = [] if search.type is None else [request.c.type == search.type]
+    return found if search.channel is None else [*found, request.c.channel == search.channel.value]
+
+
 def _ways(search: Search, scope: Scope, reader: Reader) -> list[Way]:
     """Return the ways along which to look: those to what is rarest, and of all others only what may be seen."""
+    for condition in _named_plainly(search):
+        if _is_rare(condition, reader):
+            return _within([Way(condition)], scope)
     if search.overdue:
         return _within(ways_to_overdue(reader), scope)
     if search.status in MAY_BE_OVERDUE:
         return _within(ways_to_status(search.status, reader), scope)
     ways = scope.ways()
     if search.work_of is not None:
-        ways = _within(work_of(search.work_of), scope)
+        ways = scope.ways_to_work_of(search.work_of)
     elif search.control_account is not None:
         ways = _within([Way(sa.true(), level, (search.control_account,)) for level in LEVELS], scope)
     if search.status is None:
         return ways
     (at_status,) = ways_to_status(search.status, reader)
     return [Way(sa.and_(at_status.condition, way.condition), way.level, way.numbers) for way in ways]
+
+
+def _is_rare(condition: Condition, reader: Reader) -> bool:
+    """Return whether so few requests fit that it costs little to look at all of them, whoever's they are."""
+    some = sa.select(sa.literal(1)).where(condition).select_from(request).limit(RARE + 1)
+    return (reader.session.scalar(sa.select(sa.func.count()).select_from(some.subquery())) or 0) <= RARE
 
 
 def _within(ways: Iterable[Way], scope: Scope) -> list[Way]:
@@ -307,24 +366,66 @@ def _along(way: Way, conditions: Sequence[Condition], limit: int, reader: Reader
     return sa.select(*each.c).select_from(numbers.join(each, sa.true()))
 
 
-def _of_accounts(conditions: Sequence[Condition], search: Search, reader: Reader) -> sa.Select[Any]:
-    """Return the places of the newest requests of some accounts; their keys lie together, whatever the month.
+def _fits(account_id: sa.ColumnElement[str | None], about: Condition) -> Condition:
+    """Return the condition that an account fits.
+
+    It is a value, looked up for each; as `exists` it would be turned into a join, and often into one with every account
+    that fits.
+    """
+    return (
+        sa.select(account.c.account_id)
+        .where(account.c.account_id == account_id, about)
+        .scalar_subquery()
+        .is_not(None)
+    )
+
+
+def _newest_of(
+    named: sa.Column[Any],
+    ids: Collection[str],
+    conditions: Sequence[Condition],
+    search: Search,
+    reader: Reader,
+) -> list[sa.Row[Any]]:
+    """Return the newest requests whose keys have one of these ids; keys lie together, whatever the month.
 
     Keys are sorted before any request is looked at: the limit, which none ever meets, keeps PostgreSQL from doing so later.
     """
-    ids = given_values(postgresql_=is_postgresql(reader.session))
-    keys = sa.select(request_key.c.received_at, request_key.c.command_id).where(
-        request_key.c.account_id.in_(ids)
-    )
+    given = given_values(postgresql_=is_postgresql(reader.session))
+    keys = sa.select(request_key.c.received_at, request_key.c.command_id).where(named.in_(given))
     newest = keys.order_by(request_key.c.received_at.desc(), request_key.c.command_id.desc())
     key = newest.limit(_ALL).subquery().c
     mine = sa.and_(request.c.received_at == key.received_at, request.c.command_id == key.command_id)
-    return (
-        sa.select(*_PLACE)
+    statement = (
+        sa.select(*_LISTED)
         .where(mine, *conditions)
         .order_by(key.received_at.desc(), key.command_id.desc())
         .limit(search.limit)
     )
+    return list(reader.session.execute(statement, values_parameter(ids)))
+
+
+def _own_elsewhere(
+    conditions: Sequence[Condition], search: Search, scope: Scope, reader: Reader
+) -> list[sa.Row[Any]]:
+    """Return the caller's newest requests about accounts that fit, of those outside the caller's control accounts.
+
+    An index alone tells which they are and about which accounts; hardly ever is there one to look at.
+    """
+    assert search.about is not None
+    parts = []
+    for way in scope.own_elsewhere():
+        # The limit, which none ever meets, keeps PostgreSQL from turning this round.
+        own = (
+            sa.select(request.c.command_id, request.c.account_id)
+            .where(way.condition)
+            .limit(_ALL)
+            .subquery()
+            .c
+        )
+        parts.append(sa.select(own.command_id).where(_fits(own.account_id, search.about)))
+    ids = list(reader.session.scalars(sa.union_all(*parts))) if parts else []
+    return _newest_of(request_key.c.command_id, ids, conditions, search, reader) if ids else []
 
 
 def _together(parts: Sequence[sa.Select[Any]], period: Sequence[Condition], limit: int) -> sa.Select[Any]:

@@ -69,22 +69,41 @@ request = sa.Table(
 )
 
 
-def _newest(name: str, *columns: str, only: sa.ColumnElement[bool] | None = None) -> sa.Index:
-    """Return an index that gives what these columns find in order of time; ``only`` leaves rows out that it never finds."""
+def _newest(
+    name: str, *columns: str, only: sa.ColumnElement[bool] | None = None, beside: tuple[str, ...] = ()
+) -> sa.Index:
+    """Return an index that gives what these columns find in order of time; ``only`` leaves rows out that it never finds.
+
+    ``beside`` are columns that it holds too, so that what is counted by them needs no look at the rows.
+    """
     order = (*columns, "received_at", "command_id")
-    return sa.Index(name, *(request.c[column] for column in order), postgresql_where=only, sqlite_where=only)
+    return sa.Index(
+        name, *(request.c[column] for column in order), postgresql_include=list(beside),
+        postgresql_where=only, sqlite_where=only,
+    )  # fmt: skip
 
 
-_newest("request_of_master", "master")
-_newest("request_of_intermediate", "intermediate", only=request.c.intermediate.is_not(None))
-_newest("request_of_basic", "basic", only=request.c.basic.is_not(None))
-_newest("request_of_actor", "actor")
+_EXCEPTIONAL = request.c.exceptional.is_not(None)
+_newest("request_of_master", "master", beside=("exceptional",))
+_newest("request_of_master_by_type", "master", "type")
+_newest(
+    "request_of_intermediate", "intermediate", only=request.c.intermediate.is_not(None),
+    beside=("master", "exceptional"),
+)  # fmt: skip
+_newest(
+    "request_of_basic", "basic", only=request.c.basic.is_not(None),
+    beside=("master", "intermediate", "exceptional"),
+)  # fmt: skip
+_newest("request_of_actor", "actor", beside=("master", "intermediate", "basic", "exceptional", "account_id"))
 _newest("request_of_type", "type")
 _newest("request_of_rare_channel", "channel", only=request.c.channel.in_(("operator", "system")))
-_newest("request_of_principal", "on_behalf_of", only=request.c.on_behalf_of.is_not(None))
-_newest("request_exceptional", "exceptional", only=request.c.exceptional.is_not(None))
-_newest("request_exceptional_of_actor", "actor", "exceptional", only=request.c.exceptional.is_not(None))
-_newest("request_exceptional_of_master", "master", "exceptional", only=request.c.exceptional.is_not(None))
+_newest(
+    "request_of_principal", "on_behalf_of", only=request.c.on_behalf_of.is_not(None),
+    beside=("actor", "master", "intermediate", "basic", "exceptional", "account_id"),
+)  # fmt: skip
+_newest("request_exceptional", "exceptional", only=_EXCEPTIONAL)
+_newest("request_exceptional_of_actor", "actor", "exceptional", only=_EXCEPTIONAL)
+_newest("request_exceptional_of_master", "master", "exceptional", only=_EXCEPTIONAL)
 
 # ``received_at`` is the request's; ``decision`` says what a person decided about the request.
 step = sa.Table(
@@ -103,7 +122,18 @@ step = sa.Table(
     postgresql_partition_by=_BY_MONTH,
 )
 
-# Card accounts, as far as requests are found by them; accounts tells of each that is opened.
+# Control accounts, to know what lies below what; of what is told, the higher version counts.
+control_account = sa.Table(
+    "control_account",
+    metadata,
+    sa.Column("number", sa.String(15), primary_key=True),
+    sa.Column("parent", sa.String(15)),
+    sa.Column("level", sa.String(12), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+
+# Card accounts, as far as requests are found by them; accounts tells of each that is opened, renamed or transferred. The
+# versions say which change of the account told its name and its place.
 account = sa.Table(
     "account",
     metadata,
@@ -111,13 +141,11 @@ account = sa.Table(
     sa.Column("product", sa.String(30), nullable=False),
     sa.Column("name_key", code_point_text(210), nullable=False),
     sa.Column("embossed_name", code_point_text(26), nullable=False),
-    sa.Column("master", sa.String(15)),
-    sa.Column("intermediate", sa.String(15)),
+    sa.Column("named", sa.Integer, nullable=False),
     sa.Column("basic", sa.String(15), nullable=False),
+    sa.Column("placed", sa.Integer, nullable=False),
     sa.Index("account_by_name", "name_key"),
     sa.Index("account_by_embossed_name", "embossed_name"),
-    sa.Index("account_of_master", "master"),
-    sa.Index("account_of_intermediate", "intermediate"),
     sa.Index("account_of_basic", "basic"),
 )
 

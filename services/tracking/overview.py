@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import sqlalchemy as sa
 
 from services.tracking.counting import EVERYBODY, begin_of
-from services.tracking.finding import LEVELS, Condition, Scope, Way, just_received, overdue_ways, work_of
+from services.tracking.finding import LEVELS, Condition, Scope, Way, is_overdue, just_received
 from services.tracking.model import day, request, tally
+from services.tracking.rules import MAY_BE_OVERDUE
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.tracking import ApproveRequest, GetRequestOverview, RequestOverview, StatusCount
 from shared.messaging.transaction import Reader
@@ -17,30 +19,24 @@ from shared.messaging.transaction import Reader
 Gap = tuple[datetime | None, datetime | None]
 _DAY = timedelta(days=1)
 _MOST_GAPS = 20
+_RECENT = "recent"
 
 
 def get_overview(query: GetRequestOverview, reader: Reader) -> RequestOverview:
     """Count the requests by status; the counts sum to the total."""
     scope, within = Scope.of(reader), _period(query)
-    narrowed = [scope.visible, *within]
-    late, awaiting = overdue_ways(reader), _awaiting(reader)
     if query.work_of:
-        mine = work_of(query.work_of)
-        late, awaiting = _both(late, mine), _both(awaiting, mine)
-        own = scope.numbers is None or query.work_of == scope.user_id  # all of it may be seen
-        counts = _of_user(query.work_of, within, reader) if own else _live_ways(mine, narrowed, reader)
+        ways = scope.ways_to_work_of(query.work_of)
+        counts = _standing([(way, within) for way in ways], reader)
     else:
-        counts = _of_all(query, scope, reader)
+        ways, counts = scope.ways(), _of_all(query, scope, reader)
+    overdue, awaiting_me = _waiting([sa.or_(*(way.whole for way in ways)), *within], reader)
     return RequestOverview(
         total=counts.total(),
-        overdue=_number(late, narrowed, reader),
-        awaiting_me=_number(awaiting, narrowed, reader),
+        overdue=overdue,
+        awaiting_me=awaiting_me,
         counts=[StatusCount(status=status, count=counts[status.value]) for status in RequestStatus],
     )
-
-
-def _both(some: Sequence[Way], others: Sequence[Way]) -> list[Way]:
-    return [Way(sa.and_(one.condition, other.condition)) for one in some for other in others]
 
 
 def _period(query: GetRequestOverview) -> list[Condition]:
@@ -52,17 +48,27 @@ def _period(query: GetRequestOverview) -> list[Condition]:
     return bounds
 
 
-def _number(ways: Iterable[Way], conditions: Sequence[Condition], reader: Reader) -> int:
-    found = [sa.select(sa.func.count()).select_from(request).where(way.whole, *conditions) for way in ways]
-    each = sa.union_all(*found) if found else None
-    return 0 if each is None else sum(reader.session.scalars(each))
+def _waiting(narrowed: Sequence[Condition], reader: Reader) -> tuple[int, int]:
+    """Return how many requests are past their service time, and how many the caller could approve.
+
+    Both wait, so they stand in the index of the exceptional, but for what came in a moment ago.
+    """
+    late, number = is_overdue(reader.now), sa.func.count()
+    entered = request.c.exceptional.in_([status.value for status in MAY_BE_OVERDUE])
+    awaiting = _awaiting(reader)
+    parts = [
+        sa.select(number.filter(late), number.filter(awaiting)).where(entered, *narrowed),
+        sa.select(number, sa.literal(0)).where(just_received(reader), late, *narrowed),
+    ]
+    found = reader.session.execute(sa.union_all(*parts)).all()
+    return sum(row[0] for row in found), sum(row[1] for row in found)
 
 
-def _awaiting(reader: Reader) -> list[Way]:
-    """Return the ways to what the caller could approve: somebody else's, by functions that the caller has there."""
+def _awaiting(reader: Reader) -> Condition:
+    """Return the condition that the caller could approve it: somebody else's, by a function that the caller has there."""
     actor = reader.actor
     if not actor.may(ApproveRequest.contract.function or ""):
-        return []
+        return sa.false()
     may = [
         sa.and_(_approver == function, _under(numbers) if not actor.everywhere(function) else sa.true())
         for function, numbers in sorted(actor.grants.items())
@@ -71,7 +77,7 @@ def _awaiting(reader: Reader) -> list[Way]:
     not_own = sa.and_(
         request.c.actor != actor.user_id, sa.func.coalesce(request.c.on_behalf_of, "") != actor.user_id
     )
-    return [Way(sa.and_(waits, not_own, sa.or_(*may)))]
+    return sa.and_(waits, not_own, sa.or_(*may))
 
 
 _approver = sa.func.coalesce(request.c.approver_function, ApproveRequest.contract.function)
@@ -84,44 +90,35 @@ def _under(numbers: Iterable[str]) -> Condition:
 # Adding up
 
 
-def _of_user(user_id: str, within: Sequence[Condition], reader: Reader) -> Counter[str]:
-    """Count all work of a user in one statement, so that its counts are of one instant.
-
-    An index alone counts what the user asked and what of it is exceptional; all the rest of it is completed.
-    """
-    asked, on_behalf = (way.condition for way in work_of(user_id))
-    entered, number = request.c.exceptional, sa.func.count()
-    parts = [
-        sa.select(sa.literal(""), number).where(asked, *within),
-        sa.select(entered, number).where(asked, entered.is_not(None), *within).group_by(entered),
-        sa.select(sa.literal(RequestStatus.RECEIVED.value), number).where(
-            asked, just_received(reader), *within
-        ),
-    ]
-    counts = _counter(sa.union_all(*parts), reader)
-    everything = counts.pop("", 0)
-    counts[RequestStatus.COMPLETED.value] = everything - counts.total()
-    return counts + _live([sa.and_(on_behalf, *within)], reader)
-
-
-def _live_ways(ways: Iterable[Way], conditions: Sequence[Condition], reader: Reader) -> Counter[str]:
-    return _live([sa.and_(way.condition, *conditions) for way in ways], reader)
-
-
 def _of_all(query: GetRequestOverview, scope: Scope, reader: Reader) -> Counter[str]:
     days = _counted_days(query, reader)
     gaps = _gaps(days, query)
-    within = [_between(gap) for gap in gaps]
-    masters = [EVERYBODY] if scope.numbers is None else scope.numbers
+    masters = [EVERYBODY] if scope.numbers is None else scope.numbers.get("master", ())
     counts = _tallied(masters, days, gaps, reader)
-    live: list[Condition] = []
+    live: list[tuple[Way, Sequence[Condition]]] = []
     for way in scope.ways():
         is_tallied = scope.numbers is None or way.level == "master"
-        live += [
-            sa.and_(way.whole, one)
-            for one in (within if is_tallied else [sa.and_(sa.true(), *_period(query))])
-        ]
-    return counts + _live(live, reader)
+        live += [(way, _between(gap)) for gap in gaps] if is_tallied else [(way, _period(query))]
+    return counts + _standing(live, reader)
+
+
+def _standing(live: Iterable[tuple[Way, Sequence[Condition]]], reader: Reader) -> Counter[str]:
+    """Count what lies along these ways and periods in one statement, so that its counts are of one instant.
+
+    Indexes alone tell how many there are and which of them are exceptional; of the others some were received a moment
+    ago, and all the rest is completed.
+    """
+    entered, number = request.c.exceptional, sa.func.count()
+    parts = []
+    for way, within in live:
+        parts.append(sa.select(entered, number).where(way.whole, *within).group_by(entered))
+        recent = sa.select(sa.literal(_RECENT), number).where(way.whole, just_received(reader), *within)
+        parts.append(recent)
+    counts = _counter(sa.union_all(*parts), reader) if parts else Counter()
+    recent_ones = counts.pop(_RECENT, 0)
+    counts[RequestStatus.COMPLETED.value] = counts.pop(None, 0) - recent_ones
+    counts[RequestStatus.RECEIVED.value] += recent_ones
+    return counts
 
 
 def _counted_days(query: GetRequestOverview, reader: Reader) -> list[date]:
@@ -150,10 +147,10 @@ def _gaps(days: Sequence[date], query: GetRequestOverview) -> list[Gap]:
     return gaps
 
 
-def _between(gap: Gap) -> Condition:
+def _between(gap: Gap) -> list[Condition]:
     start, end = gap
     bounds = [request.c.received_at >= start] if start else []
-    return sa.and_(sa.true(), *bounds, *([request.c.received_at < end] if end else []))
+    return [*bounds, request.c.received_at < end] if end else bounds
 
 
 def _tallied(
@@ -173,16 +170,8 @@ def _tallied(
     return _counter(statement.group_by(tally.c.status), reader)
 
 
-def _live(conditions: Iterable[Condition], reader: Reader) -> Counter[str]:
-    counted = [
-        sa.select(request.c.status, sa.func.count()).where(condition).group_by(request.c.status)
-        for condition in conditions
-    ]
-    return _counter(sa.union_all(*counted), reader) if counted else Counter()
-
-
-def _counter(statement: sa.Executable, reader: Reader) -> Counter[str]:
-    counts: Counter[str] = Counter()
+def _counter(statement: sa.Executable, reader: Reader) -> Counter[Any]:
+    counts: Counter[Any] = Counter()
     for status, number in reader.session.execute(statement):
         counts[status] += int(number)
     return counts

@@ -50,12 +50,17 @@ def search_requests(query: SearchRequests, reader: Reader) -> Page[RequestRow]:
 def _page(
     query: FindRequests | SearchRequests, account_ids: set[str] | None, reader: Reader
 ) -> Page[RequestRow]:
-    wanted = _wanted(query, reader)
-    if wanted is None:
-        return Page(data=[], has_more=False, next_cursor=None, total=None)
+    wanted: list[Condition] = []
+    if query.tracking_number:
+        number = _number(query.tracking_number, "tracking_number")
+        wanted = _is_it(request_key.c.tracking_number == number, reader)
+        if not wanted:
+            return Page(data=[], has_more=False, next_cursor=None, total=None)
     about = named(query.name, query.product) if query.name or query.product else None
     search = Search(
         wanted=wanted,
+        type=query.type,
+        channel=query.channel,
         status=query.status,
         overdue=query.overdue,
         about=about,
@@ -83,21 +88,6 @@ def _place(cursor: str | None) -> tuple[datetime, str] | None:
         return datetime.fromisoformat(last[0]).astimezone(UTC), last[1]
     except ValueError:
         raise Rejected("bad_cursor", "This cursor is not one that a list gave out.", "cursor") from None
-
-
-def _wanted(query: FindRequests | SearchRequests, reader: Reader) -> list[Condition] | None:
-    """Return what is wanted of a request beside what finding knows of; None where no request has the number."""
-    wanted: list[Condition] = []
-    if query.tracking_number:
-        number = _number(query.tracking_number, "tracking_number")
-        wanted = _is_it(request_key.c.tracking_number == number, reader)
-        if not wanted:
-            return None
-    if query.type:
-        wanted.append(request.c.type == query.type)
-    if query.channel:
-        wanted.append(request.c.channel == query.channel.value)
-    return wanted
 
 
 def _is_it(named_so: Condition, reader: Reader) -> list[Condition]:

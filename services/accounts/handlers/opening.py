@@ -2,13 +2,17 @@
 
 from typing import Any
 
+from services.accounts.contact import checked_contact
 from services.accounts.issuer import IssuerSimulator
 from services.accounts.model import Card, CardAccount, ControlAccount
-from services.accounts.rules import embossed
+from services.accounts.rules import check_accounting, check_product, embossed
+from services.accounts.settings import settings_at
 from services.accounts.vault import vault_of
 from shared.contracts.accounts import (
+    AccountingField,
     AccountOpened,
     AccountStatus,
+    HolderField,
     OpenAccount,
     PaymentStatus,
 )
@@ -18,25 +22,21 @@ from shared.ids import new_id
 from shared.messaging.transaction import Transaction
 
 issuer = IssuerSimulator()
-_HOLDER_FIELDS = (
-    "address_line_1", "address_line_2", "address_line_3", "city", "postcode", "country", "business_phone", "home_phone",
-    "other_phone", "email", "employee_id", "cost_centre", "universal_number",
-)  # fmt: skip
 
 
 def open_account(command: OpenAccount, tx: Transaction) -> dict[str, Any]:
     """Open a card account under a basic control account and have its first card made."""
-    node = tx.one(ControlAccount, command.control_account, "control_account")
-    if node.level is not Level.BASIC:
-        raise Rejected(
-            "not_a_basic_control_account",
-            "Card accounts hang under basic control accounts.",
-            "control_account",
-        )
+    node = basic_control_account(command.control_account, tx)
+    settings = settings_at(node, tx)
+    check_product(command.product, settings, "product")
+    accounting = {field.value: getattr(command, field) for field in AccountingField}
+    check_accounting(accounting, accounting, settings)
+    contact = {field.value: getattr(command, field) for field in HolderField}
+    contact |= checked_contact({field: value for field, value in contact.items() if value is not None}, {})
     account = CardAccount(
         id=new_id("acc"), control_account=node.number, product=command.product, opened_at=tx.now, version=0,
         status=AccountStatus.ACTIVE, payment_status=PaymentStatus.CURRENT,
-        **{name: getattr(command, name) for name in _HOLDER_FIELDS},
+        **accounting, **contact,
     )  # fmt: skip
     account.rename(
         command.first_name,
@@ -53,6 +53,18 @@ def open_account(command: OpenAccount, tx: Transaction) -> dict[str, Any]:
         subject=account.id,
     )  # fmt: skip
     return {"account_id": account.id}
+
+
+def basic_control_account(number: str, tx: Transaction) -> ControlAccount:
+    """Return the control account of this number, under which card accounts can hang; raises Rejected."""
+    node = tx.one(ControlAccount, number, "control_account")
+    if node.level is not Level.BASIC:
+        raise Rejected(
+            "not_a_basic_control_account",
+            "Card accounts hang under basic control accounts.",
+            "control_account",
+        )
+    return node
 
 
 def _new_card(account: CardAccount, tx: Transaction) -> Card:

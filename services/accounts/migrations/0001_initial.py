@@ -44,6 +44,43 @@ def upgrade() -> None:
         sa.Column("company_name", sa.String(length=100), nullable=False),
         sa.Column("company_number", sa.String(length=20), nullable=False),
         sa.Column("contact", sa.String(length=100), nullable=True),
+        sa.Column("products", sa.String(length=250), nullable=True),
+        sa.Column(
+            "liability",
+            sa.Enum("corporate", "individual", "joint", name="liability", native_enum=False, length=40),
+            nullable=True,
+        ),
+        sa.Column("billing_cycle_day", sa.Integer(), nullable=True),
+        sa.Column("renewal_months", sa.Integer(), nullable=True),
+        *(
+            sa.Column(
+                name,
+                sa.Enum("absent", "optional", "mandatory", name="fielduse", native_enum=False, length=40),
+                nullable=True,
+            )
+            for name in ("employee_id", "cost_centre", "universal_number")
+        ),
+        sa.Column(
+            "statement_option",
+            sa.Enum(
+                "paper_on",
+                "paper_off",
+                "holder_choice",
+                name="statementoption",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column(
+            "billing_model",
+            sa.Enum(
+                "individual", "central", "business_travel", name="billingmodel", native_enum=False, length=40
+            ),
+            nullable=True,
+        ),
+        sa.Column("suspension_cap_days", sa.Integer(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["parent"],
             ["control_account.number"],
@@ -77,6 +114,13 @@ def upgrade() -> None:
     with op.batch_alter_table("inbox", schema=None) as batch_op:
         batch_op.create_index("inbox_by_time", ["received_at"], unique=False, postgresql_using="brin")
 
+    op.create_table(
+        "live_accounts",
+        sa.Column("control_account", sa.String(length=15), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("difference", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("control_account", "id"),
+    )
     op.create_table(
         "outbox",
         sa.Column("id", sa.String(length=36), nullable=False),

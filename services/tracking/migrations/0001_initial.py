@@ -72,18 +72,24 @@ def upgrade() -> None:
             sa.String(length=26).with_variant(sa.VARCHAR(length=26, collation="C"), "postgresql"),
             nullable=False,
         ),
-        sa.Column("master", sa.String(length=15), nullable=True),
-        sa.Column("intermediate", sa.String(length=15), nullable=True),
+        sa.Column("named", sa.Integer(), nullable=False),
         sa.Column("basic", sa.String(length=15), nullable=False),
+        sa.Column("placed", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("account_id"),
     )
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.create_index("account_by_embossed_name", ["embossed_name"], unique=False)
         batch_op.create_index("account_by_name", ["name_key"], unique=False)
         batch_op.create_index("account_of_basic", ["basic"], unique=False)
-        batch_op.create_index("account_of_intermediate", ["intermediate"], unique=False)
-        batch_op.create_index("account_of_master", ["master"], unique=False)
 
+    op.create_table(
+        "control_account",
+        sa.Column("number", sa.String(length=15), nullable=False),
+        sa.Column("parent", sa.String(length=15), nullable=True),
+        sa.Column("level", sa.String(length=12), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+    )
     op.create_table(
         "day",
         sa.Column("day", sa.Date(), nullable=False),
@@ -169,11 +175,17 @@ def upgrade() -> None:
             postgresql_where=sa.text("exceptional IS NOT NULL"),
             sqlite_where=sa.text("exceptional IS NOT NULL"),
         )
-        batch_op.create_index("request_of_actor", ["actor", "received_at", "command_id"], unique=False)
+        batch_op.create_index(
+            "request_of_actor",
+            ["actor", "received_at", "command_id"],
+            unique=False,
+            postgresql_include=["master", "intermediate", "basic", "exceptional", "account_id"],
+        )
         batch_op.create_index(
             "request_of_basic",
             ["basic", "received_at", "command_id"],
             unique=False,
+            postgresql_include=["master", "intermediate", "exceptional"],
             postgresql_where=sa.text("basic IS NOT NULL"),
             sqlite_where=sa.text("basic IS NOT NULL"),
         )
@@ -181,10 +193,19 @@ def upgrade() -> None:
             "request_of_intermediate",
             ["intermediate", "received_at", "command_id"],
             unique=False,
+            postgresql_include=["master", "exceptional"],
             postgresql_where=sa.text("intermediate IS NOT NULL"),
             sqlite_where=sa.text("intermediate IS NOT NULL"),
         )
-        batch_op.create_index("request_of_master", ["master", "received_at", "command_id"], unique=False)
+        batch_op.create_index(
+            "request_of_master",
+            ["master", "received_at", "command_id"],
+            unique=False,
+            postgresql_include=["exceptional"],
+        )
+        batch_op.create_index(
+            "request_of_master_by_type", ["master", "type", "received_at", "command_id"], unique=False
+        )
         batch_op.create_index(
             "request_of_rare_channel",
             ["channel", "received_at", "command_id"],
@@ -197,6 +218,7 @@ def upgrade() -> None:
             "request_of_principal",
             ["on_behalf_of", "received_at", "command_id"],
             unique=False,
+            postgresql_include=["actor", "master", "intermediate", "basic", "exceptional", "account_id"],
             postgresql_where=sa.text("on_behalf_of IS NOT NULL"),
             sqlite_where=sa.text("on_behalf_of IS NOT NULL"),
         )

@@ -1,5 +1,6 @@
 """Every criterion of a search, alone and with others, in pages, within what a caller may see (TRK-02)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from services.tracking.tests.conftest import (
 from shared.actor import Actor
 from shared.contracts.accounts import AccountOpened, Product, SuspendAccount
 from shared.contracts.outcomes import CommandAccepted, CommandCompleted, CommandRejected, RequestStatus
+from shared.contracts.structure import ControlAccountOpened, Level
 from shared.contracts.tracking import FindRequests, SearchRequests
 from shared.contracts.types import Channel
 from shared.errors import Rejected
@@ -29,6 +31,18 @@ VIEW = "tracking.view"
 SMITH, GARCIA, NOBODY = (f"acc_{letter * 26}" for letter in "sgn")
 
 
+def structure(tracking: Tracking, path: Sequence[str]) -> list[Envelope]:
+    """Return what accounts told when the control accounts of a path were opened, in no particular order."""
+    opened = zip(path, (None, *path), Level, strict=False)
+    events = [
+        ControlAccountOpened(number=number, parent=parent, level=level) for number, parent, level in opened
+    ]
+    return [
+        tracking.cancellation(scope=path).causes(event, source="accounts", time=NOON)
+        for event in reversed(events)
+    ]
+
+
 @pytest.fixture
 def asked(tracking: Tracking) -> dict[str, Envelope]:
     """Two months of requests about two accounts, by several users, here and elsewhere, each named."""
@@ -36,6 +50,7 @@ def asked(tracking: Tracking) -> dict[str, Envelope]:
         (SMITH, "Zoë", "Smith", Product.CORPORATE_GOLD, PATH),
         (GARCIA, "Ana", "García", Product.CORPORATE_GREEN, ELSEWHERE),
     ]
+    tracking.hear(*structure(tracking, PATH), *structure(tracking, ELSEWHERE))
     for account_id, first, last, product, scope in opened:
         event = AccountOpened(
             account_id=account_id, control_account=scope[2], product=product, first_name=first, last_name=last,
@@ -197,6 +212,35 @@ def test_a_name_that_too_many_have_is_looked_for_among_the_newest(
         "old",
     ]
     assert found(tracking, asked, user("pa", VIEW, over=["400000000000000"]), name="garcia") == ["own"]
+
+
+@pytest.mark.parametrize("rare", [-1, 500], ids=["common", "rare"])
+def test_what_is_rare_is_found_as_what_is_common(
+    tracking: Tracking, asked: dict[str, Envelope], monkeypatch: pytest.MonkeyPatch, rare: int
+) -> None:
+    """Only the way to it differs: along what is rare, or along what may be seen."""
+    monkeypatch.setattr("services.tracking.finding.RARE", rare)
+    eve, zoe = user("eve", VIEW, over=["400000000000000"]), user("zoe", VIEW, over=[MASTER])
+    for by in ({"type": "accounts.cancel-account"}, {"channel": Channel.API}):
+        assert found(tracking, asked, eve, **by) == ["new", "elsewhere"]
+        assert [name for name in HERE if name in found(tracking, asked, zoe, **by)] == found(
+            tracking, asked, zoe, **by
+        )
+    assert found(tracking, asked, zoe, type="accounts.suspend-account") == ["suspension"]
+    assert found(tracking, asked, zoe, type="accounts.suspend-account", status=RequestStatus.REJECTED) == []
+    assert found(tracking, asked, zoe, channel=Channel.PORTAL, overdue=False) == ["refused"]
+    assert found(tracking, asked, eve, channel=Channel.PORTAL) == []
+
+
+def test_an_own_request_from_before_its_account_moved_here_is_found_once(
+    tracking: Tracking, asked: dict[str, Envelope]
+) -> None:
+    before = tracking.cancellation("pa", SMITH, time=NOON - 7 * HOUR, scope=ELSEWHERE)
+    tracking.hear(before)
+    names = {**asked, "before": before}
+    here = [*HERE[1:-1], "before", "old"]
+    assert found(tracking, names, user("pa", VIEW, over=[BASIC]), name="smith") == here
+    assert found(tracking, names, user("zoe", VIEW, over=[BASIC]), name="smith") == [*HERE[1:]]
 
 
 def test_accounts_in_the_body_narrow_the_search(tracking: Tracking, asked: dict[str, Envelope]) -> None:
