@@ -44,6 +44,7 @@ service = Service(
         account_contracts.SuspendAccount: suspension.suspend_account,
         account_contracts.UnsuspendAccount: suspension.unsuspend_account,
         bulk_contracts.CancelAccounts: bulk.cancel_accounts,
+        bulk_contracts.ChangeAccountingOfAccounts: bulk.change_accounting_of_accounts,
         **{kind.submission: bulk.submit for kind in KINDS.values()},
         account_contracts.TransferAccount: transfer.transfer_account,
         account_contracts.ChangeHolder: holder.change_holder,

@@ -8,18 +8,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from shared.contracts.accounts import CancelReason
+from shared.contracts.accounts import AccountingField, CancelReason
 from shared.contracts.base import Message, command, read, view
 from shared.contracts.service_times import MINUTES_15, ONE_DAY
 from shared.contracts.types import (
     AccountId,
     CommandId,
     Comment,
+    CostCentre,
     Cursor,
+    EmployeeId,
     Items,
     Limit,
     Note,
     Scoped,
+    UniversalNumber,
     identifier,
 )
 
@@ -40,6 +43,9 @@ class BulkKind(StrEnum):
     CANCELLATIONS = "cancellations"
     SUSPENSIONS = "suspensions"
     OPENINGS = "openings"
+    TRANSFERS = "transfers"
+    HOLDERS = "holders"
+    ACCOUNTING = "accounting"
 
 
 class BulkState(StrEnum):
@@ -84,6 +90,45 @@ class CancelAccounts(Message):
     comment: Annotated[Comment, Note("required where the reason is other")] | None = None
 
 
+@view
+class AccountingOfAccount:
+    """What one of the accounts is to have, in place of what is said for all."""
+
+    account_id: AccountId
+    employee_id: EmployeeId | None = None
+    cost_centre: CostCentre | None = None
+    universal_number: UniversalNumber | None = None
+
+
+@command(
+    "accounts",
+    route="/accounts/bulk/accounting",
+    function="accounts.accounting",
+    service_time=MINUTES_15,
+    bulk=True,
+)
+class ChangeAccountingOfAccounts(Message):
+    """Change employee ID, cost centre and universal number of up to twenty accounts (ACC-17).
+
+    What is said here is said for all of them; ``each`` says for some what only they are to have. What is left out or null
+    in both stays as it is, and ``clear`` names what is to be empty.
+    """
+
+    account_ids: Annotated[list[AccountId], Items(1, MOST_ON_SCREEN)]
+    employee_id: EmployeeId | None = None
+    cost_centre: CostCentre | None = None
+    universal_number: UniversalNumber | None = None
+    clear: Annotated[list[AccountingField], Items(0, len(AccountingField))] | None = None
+    each: (
+        Annotated[
+            list[AccountingOfAccount],
+            Items(0, MOST_ON_SCREEN),
+            Note("of accounts that account_ids names too"),
+        ]
+        | None
+    ) = None
+
+
 # By file: a submission for each kind
 
 
@@ -125,6 +170,48 @@ class SubmitSuspensions(Message):
 )
 class SubmitOpenings(Message):
     """Open the card accounts of an uploaded file (Part 2 no. 8)."""
+
+    bulk_id: BulkId
+    skip_findings: SkipFindings = False
+
+
+@command(
+    "accounts",
+    route="/bulk/transfers/{bulk_id}/submit",
+    function="accounts.transfer",
+    service_time=ONE_DAY,
+    bulk=True,
+)
+class SubmitTransfers(Message):
+    """Transfer the card accounts of an uploaded file (Part 2 no. 8)."""
+
+    bulk_id: BulkId
+    skip_findings: SkipFindings = False
+
+
+@command(
+    "accounts",
+    route="/bulk/holders/{bulk_id}/submit",
+    function="accounts.holder",
+    service_time=ONE_DAY,
+    bulk=True,
+)
+class SubmitHolders(Message):
+    """Change the holders' data of the card accounts of an uploaded file (Part 2 no. 8)."""
+
+    bulk_id: BulkId
+    skip_findings: SkipFindings = False
+
+
+@command(
+    "accounts",
+    route="/bulk/accounting/{bulk_id}/submit",
+    function="accounts.accounting",
+    service_time=ONE_DAY,
+    bulk=True,
+)
+class SubmitAccounting(Message):
+    """Change the accounting fields of the card accounts of an uploaded file (ACC-17, Part 2 no. 8)."""
 
     bulk_id: BulkId
     skip_findings: SkipFindings = False

@@ -1,21 +1,30 @@
 """The bulk commands: a list from the screen is carried out at once, a file is handed to the job that goes through it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
-from services.accounts.bulk.item import Became, asked_by, awaits_second_person, carry_out
+from services.accounts.bulk.item import asked_by, awaits_second_person, carry_out
 from services.accounts.bulk.kinds import KINDS, Kind, Submission
 from services.accounts.bulk.queries import counts_of, may_see
 from services.accounts.handlers.cancellation import cancel_account
+from services.accounts.handlers.holder import change_accounting
 from services.accounts.model import Bulk, ControlAccount
 from services.accounts.rules import check_comment
-from shared.contracts.accounts import CancelAccount
-from shared.contracts.bulk import BulkState, CancelAccounts, ItemState
+from shared.contracts.accounts import AccountingField, CancelAccount, ChangeAccounting
+from shared.contracts.bulk import (
+    AccountingOfAccount,
+    BulkState,
+    CancelAccounts,
+    ChangeAccountingOfAccounts,
+    ItemState,
+)
 from shared.contracts.outcomes import RequestStatus
 from shared.errors import NotFound, Rejected
 from shared.messaging.transaction import Transaction
+from shared.service import Handler
 
 
 def cancel_accounts(command: CancelAccounts, tx: Transaction) -> dict[str, Any] | None:
@@ -24,17 +33,28 @@ def cancel_accounts(command: CancelAccounts, tx: Transaction) -> dict[str, Any] 
     _each_once(command.account_ids)
     if awaits_second_person(CancelAccount, tx):
         return None
-    asked = asked_by(tx)
-    became = {
-        account_id: carry_out(
-            CancelAccount(account_id=account_id, reason=command.reason, comment=command.comment),
-            cancel_account,
-            asked,
-            tx,
-        )
+    each = [
+        CancelAccount(account_id=account_id, reason=command.reason, comment=command.comment)
         for account_id in command.account_ids
-    }
-    return _told(became)
+    ]
+    return _carried_out(each, cancel_account, tx)
+
+
+def change_accounting_of_accounts(
+    command: ChangeAccountingOfAccounts, tx: Transaction
+) -> dict[str, Any] | None:
+    """Change the accounting fields of up to twenty accounts, to one value for all or each to its own (ACC-17)."""
+    _each_once(command.account_ids)
+    own = {one.account_id: one for one in command.each or ()}
+    stray = sorted(own.keys() - set(command.account_ids))
+    if stray or len(own) < len(command.each or ()):
+        raise Rejected(
+            "bad_each", "Name in each only accounts of account_ids, and each of them once.", "each"
+        )
+    if awaits_second_person(ChangeAccounting, tx):
+        return None
+    each = [_accounting_of(account_id, own.get(account_id), command) for account_id in command.account_ids]
+    return _carried_out(each, change_accounting, tx)
 
 
 def submit(command: Submission, tx: Transaction) -> None:
@@ -61,14 +81,27 @@ def _each_once(account_ids: list[str]) -> None:
         )
 
 
-def _told(became: dict[str, Became]) -> dict[str, Any]:
+def _accounting_of(
+    account_id: str, own: AccountingOfAccount | None, command: ChangeAccountingOfAccounts
+) -> ChangeAccounting:
+    """Return the change of one account: what is its own goes before what is for all."""
+    given = {str(field): getattr(own, field, None) for field in AccountingField}
+    values = {name: value or getattr(command, name) for name, value in given.items()}
+    clear = [field for field in command.clear or () if not given[field]]
+    return ChangeAccounting(account_id=account_id, **values, clear=clear or None)
+
+
+def _carried_out(
+    each: Sequence[CancelAccount | ChangeAccounting], handle: Handler, tx: Transaction
+) -> dict[str, Any]:
+    """Carry out each, and return how many were and what became of every one."""
+    asked = asked_by(tx)
+    became = [(one.account_id, carry_out(one, handle, asked, tx)) for one in each]
     items = [
-        {
-            "account_id": account_id, "outcome": one.state.value, "code": one.code, "message": one.message,
-        }
-        for account_id, one in became.items()
-    ]  # fmt: skip
-    refused = sum(one.state is ItemState.REFUSED for one in became.values())
+        {"account_id": account_id, "outcome": one.state.value, "code": one.code, "message": one.message}
+        for account_id, one in became
+    ]
+    refused = sum(one.state is ItemState.REFUSED for _, one in became)
     return {"carried_out": len(items) - refused, "refused": refused, "items": items}
 
 

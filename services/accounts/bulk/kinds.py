@@ -5,14 +5,36 @@ from dataclasses import dataclass
 
 from marshmallow import Schema
 
-from services.accounts.handlers import cancellation, opening, suspension
-from shared.contracts.accounts import CancelAccount, OpenAccount, SuspendAccount
+from services.accounts.handlers import cancellation, holder, opening, suspension, transfer
+from shared.contracts.accounts import (
+    CancelAccount,
+    ChangeAccounting,
+    ChangeHolder,
+    OpenAccount,
+    SuspendAccount,
+    TransferAccount,
+)
 from shared.contracts.base import Message
-from shared.contracts.bulk import BulkKind, SubmitCancellations, SubmitOpenings, SubmitSuspensions
+from shared.contracts.bulk import (
+    BulkKind,
+    SubmitAccounting,
+    SubmitCancellations,
+    SubmitHolders,
+    SubmitOpenings,
+    SubmitSuspensions,
+    SubmitTransfers,
+)
 from shared.contracts.schema import strict
 from shared.service import Handler
 
-Submission = SubmitCancellations | SubmitSuspensions | SubmitOpenings
+Submission = (
+    SubmitCancellations
+    | SubmitSuspensions
+    | SubmitOpenings
+    | SubmitTransfers
+    | SubmitHolders
+    | SubmitAccounting
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +63,8 @@ KINDS: Mapping[BulkKind, Kind] = {
         Kind(BulkKind.CANCELLATIONS, CancelAccount, cancellation.cancel_account, SubmitCancellations),
         Kind(BulkKind.SUSPENSIONS, SuspendAccount, suspension.suspend_account, SubmitSuspensions),
         Kind(BulkKind.OPENINGS, OpenAccount, opening.open_account, SubmitOpenings),
+        Kind(BulkKind.TRANSFERS, TransferAccount, transfer.transfer_account, SubmitTransfers),
+        Kind(BulkKind.HOLDERS, ChangeHolder, holder.change_holder, SubmitHolders),
+        Kind(BulkKind.ACCOUNTING, ChangeAccounting, holder.change_accounting, SubmitAccounting),
     )
 }

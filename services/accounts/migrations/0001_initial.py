@@ -334,7 +334,15 @@ def upgrade() -> None:
         sa.Column(
             "kind",
             sa.Enum(
-                "cancellations", "suspensions", "openings", name="bulkkind", native_enum=False, length=40
+                "cancellations",
+                "suspensions",
+                "openings",
+                "transfers",
+                "holders",
+                "accounting",
+                name="bulkkind",
+                native_enum=False,
+                length=40,
             ),
             nullable=False,
         ),

@@ -25,15 +25,20 @@ from services.accounts.model import CardAccount, ControlAccount, Hold
 from services.accounts.service import service
 from shared.actor import EVERYWHERE, Actor, Party, Signer, Verifier
 from shared.contracts import load_all
-from shared.contracts.accounts import AccountStatus, CancelReason, UnsuspendAccount
+from shared.contracts.accounts import AccountingField, AccountStatus, CancelReason, UnsuspendAccount
 from shared.contracts.base import Message
 from shared.contracts.bulk import (
     CSV,
+    AccountingOfAccount,
     BulkKind,
     CancelAccounts,
+    ChangeAccountingOfAccounts,
+    SubmitAccounting,
     SubmitCancellations,
+    SubmitHolders,
     SubmitOpenings,
     SubmitSuspensions,
+    SubmitTransfers,
 )
 from shared.contracts.structure import Level
 from shared.contracts.tracking import Decision, RequestDecided
@@ -52,7 +57,9 @@ from shared.web.app import service_app
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MASTER, OURS, BESIDE, THEIRS = "100000000000001", "100000000000003", "100000000000004", "200000000000003"
 KEYS: dict[str, Any] = make_keys()
-FUNCTIONS = ("accounts.cancel", "accounts.suspend", "accounts.view")
+FUNCTIONS = tuple(
+    f"accounts.{what}" for what in ("accounting", "cancel", "holder", "suspend", "transfer", "view")
+)
 GATEWAY = Actor(user_id="gateway", party=Party.SYSTEM)
 NOBODY = "acc_" + "0" * 26
 
@@ -299,6 +306,39 @@ def test_four_eyes_for_one_cancellation_are_four_eyes_for_many(accounts: Account
     assert [kind for kind, _ in accounts.outcome(asked)] == ["accepted", "completed"]
 
 
+def test_accounting_fields_of_many_are_changed_to_one_value_or_to_their_own(accounts: Accounts) -> None:
+    """ACC-17: the cost centre of all, the employee ID of each."""
+    first, second, gone = (
+        accounts.new_account(),
+        accounts.new_account(),
+        accounts.new_account(status=AccountStatus.CANCELLED),
+    )
+    asked = accounts.send(
+        ChangeAccountingOfAccounts(
+            account_ids=[first, second, gone],
+            cost_centre="CC-1",
+            clear=[AccountingField.EMPLOYEE_ID],
+            each=[AccountingOfAccount(account_id=second, employee_id="E2", cost_centre="CC-2")],
+        )
+    )
+    ((kind, said),) = accounts.outcome(asked)
+    assert (kind, said["result"]["carried_out"], said["result"]["refused"]) == ("completed", 2, 1)
+    assert said["result"]["items"][2]["code"] == "account_cancelled"
+    with accounts.database.read() as session:
+        found = [session.get_one(CardAccount, account) for account in (first, second)]
+    assert [(one.employee_id, one.cost_centre) for one in found] == [(None, "CC-1"), ("E2", "CC-2")]
+    assert {change.command_id for change in accounts.changes(second)} == {asked}
+
+
+@pytest.mark.parametrize("each", [[NOBODY[:-1] + "1"], [NOBODY, NOBODY]])
+def test_own_values_are_of_accounts_that_are_named_once(accounts: Accounts, each: list[str]) -> None:
+    """What the gateway has not looked up as the caller's does not get in by the back door."""
+    own = [AccountingOfAccount(account_id=account, cost_centre="CC-1") for account in each]
+    asked = accounts.send(ChangeAccountingOfAccounts(account_ids=[NOBODY], each=own))
+    ((kind, said),) = accounts.outcome(asked)
+    assert (kind, said["code"], said["field"]) == ("rejected", "bad_each", "each")
+
+
 # The dry run
 
 
@@ -534,6 +574,39 @@ def test_accounts_are_opened_by_a_file(accounts: Accounts) -> None:
     assert accounts.status(ada["account_id"]) is AccountStatus.ACTIVE
     assert (again["code"], alan["code"]) == ("duplicate_row", "not_found")
     assert accounts.outcome(asked)[-1][1]["result"]["carried_out"] == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "submission", "columns", "row", "refused", "field", "value"),
+    [
+        ("transfers", SubmitTransfers, "control_account", BESIDE, OURS, "control_account", BESIDE),
+        ("holders", SubmitHolders, "city;business_phone", "Lyon;+33 4 72 00 00 00", ";12", "city", "Lyon"),
+        ("accounting", SubmitAccounting, "cost_centre;clear", "CC-9;employee_id", ";", "cost_centre", "CC-9"),
+    ],
+)
+def test_accounts_are_changed_by_a_file(
+    accounts: Accounts,
+    kind: str,
+    submission: Any,
+    columns: str,
+    row: str,
+    refused: str,
+    field: str,
+    value: str,
+) -> None:
+    """Transfers, holders' data and accounting fields, by the rules of the single commands."""
+    good, bad = accounts.new_account(), accounts.new_account()
+    text = f"account_id;{columns}\n{good};{row}\n{bad};{refused}\n"
+    bulk = accounts.upload(kind, text)
+    assert (bulk["waiting"], bulk["refused"]) == (1, 1), accounts.items(bulk["bulk_id"])
+
+    accounts.send(submission(bulk_id=bulk["bulk_id"], skip_findings=True))
+    accounts.work()
+
+    assert [item["outcome"] for item in accounts.items(bulk["bulk_id"])] == ["carried_out", "refused"]
+    with accounts.database.read() as session:
+        assert getattr(session.get_one(CardAccount, good), field) == value
+    assert accounts.changes(bad) == []
 
 
 def test_what_takes_effect_later_is_accepted_and_no_second_outcome(accounts: Accounts) -> None:

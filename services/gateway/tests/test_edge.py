@@ -465,16 +465,20 @@ def test_a_secret_that_is_too_long_is_refused_by_name(system: System) -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "status", "code"), [("", 411, "length_required"), ("22020096", 413, "file_too_large")]
+    ("measured", "status", "code"),
+    [
+        ({"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}, 411, "length_required"),
+        ({"CONTENT_LENGTH": "22020096"}, 413, "file_too_large"),
+    ],
 )
 def test_a_file_without_a_length_or_with_too_much_of_it_goes_no_further(
-    system: System, length: str, status: int, code: str
+    system: System, measured: dict[str, str], status: int, code: str
 ) -> None:
     answer = system.client.post(
         "/api/v1/bulk/cancellations",
         data=b"account_id,reason\n",
         content_type="text/csv",
-        environ_overrides={"CONTENT_LENGTH": length},
+        environ_overrides=measured,
         headers={"Authorization": f"Bearer {TOKEN}"},
     )
     assert (answer.status_code, answer.get_json()["code"]) == (status, code)
