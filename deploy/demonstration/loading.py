@@ -55,14 +55,15 @@ def load_demonstration(
         structure={node.number: node.path for node in nodes()},
     )
     if loaded or not tracking_of.is_loaded(shape.database("tracking")):
-        known = accounts_of.known_elsewhere(shape.database("accounts"))
+        accounts_database = shape.database("accounts")
+        known = accounts_of.known_elsewhere(accounts_database)
         tracking_of.load(
             shape.database("tracking"),
             (
-                tracking_of.KnownAccount(id_, product, name, embossed, 1, basic, 1)
-                for id_, product, name, embossed, basic in known
+                tracking_of.KnownAccount(id_, product, name, embossed, version, basic, version)
+                for id_, product, name, embossed, basic, version in known
             ),
-            structure=[(node.number, node.parent, node.level) for node in nodes()],
+            structure=accounts_of.structure_now(accounts_database),
         )
     return Summary(
         control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled

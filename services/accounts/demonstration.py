@@ -163,16 +163,26 @@ def load(
     return True
 
 
-def known_elsewhere(database: Database) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yield of every card account what other services note of it: id, product, both names as searched, control account."""
+def known_elsewhere(database: Database) -> Iterator[tuple[str, str, str, str, str, int]]:
+    """Yield what other services note of every card account: id, product, names as searched, control account, version."""
     columns = (
         CardAccount.id, CardAccount.product, CardAccount.name_key, CardAccount.embossed_name,
-        CardAccount.control_account,
+        CardAccount.control_account, CardAccount.version,
     )  # fmt: skip
     every = sa.select(*columns).execution_options(yield_per=_CHUNK)
     with database.write() as session:
-        for id_, product, name_key, embossed_name, control_account in session.execute(every):
-            yield id_, product.value, name_key, embossed_name, control_account
+        for id_, product, name_key, embossed_name, control_account, version in session.execute(every):
+            yield id_, product.value, name_key, embossed_name, control_account, version
+
+
+def structure_now(database: Database) -> list[tuple[str, str | None, str, int]]:
+    """Return the number, parent, level and version of every control account."""
+    columns = ControlAccount.number, ControlAccount.parent, ControlAccount.level, ControlAccount.version
+    with database.read() as session:
+        return [
+            (number, parent, level.value, version)
+            for number, parent, level, version in session.execute(sa.select(*columns))
+        ]
 
 
 # Making rows

@@ -17,7 +17,7 @@ _COLUMNS = {column.name: column.type for column in account.c}
 
 
 class KnownAccount(NamedTuple):
-    """A card account as tracking knows it, in the order of the columns; the versions are those of a new one."""
+    """A card account as tracking knows it, in the order of the columns."""
 
     account_id: str
     product: str
@@ -35,11 +35,13 @@ def is_loaded(database: Database) -> bool:
 
 
 def load(
-    database: Database, accounts: Iterable[KnownAccount], structure: Iterable[tuple[str, str | None, str]]
+    database: Database,
+    accounts: Iterable[KnownAccount],
+    structure: Iterable[tuple[str, str | None, str, int]],
 ) -> None:
     """Note many card accounts, in one transaction; those that are known already stay as they are.
 
-    ``structure`` has the number, parent and level of each control account.
+    ``structure`` has the number, parent, level and version of each control account.
     """
     rows = iter(accounts)
     with database.write() as session:
@@ -54,12 +56,9 @@ def load(
         session.execute(sa.text("analyze account"))
 
 
-def _note_structure(session: orm.Session, structure: Iterable[tuple[str, str | None, str]]) -> None:
+def _note_structure(session: orm.Session, structure: Iterable[tuple[str, str | None, str, int]]) -> None:
     entry = insert(control_account, postgresql_=is_postgresql(session)).on_conflict_do_nothing()
-    nodes = [
-        {"number": number, "parent": parent, "level": level, "version": 1}
-        for number, parent, level in structure
-    ]
+    nodes = [dict(zip(control_account.c.keys(), node, strict=True)) for node in structure]
     session.execute(entry, nodes)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import given as given_any
@@ -31,10 +32,14 @@ from shared.contracts.base import Message
 from shared.contracts.structure import (
     ChangeControlAccountSettings,
     ControlAccountMoved,
+    GetControlAccount,
+    GetControlAccountHistory,
     Level,
+    ListControlAccounts,
     MoveControlAccount,
     OpenControlAccount,
 )
+from shared.errors import NotFound
 
 _FREE = count(300)
 
@@ -172,3 +177,8 @@ def test_a_control_account_is_found_by_number_and_by_name(companies: Companies) 
     ]
     assert [node.number for node in companies.tree(name="company 2", parent=OTHER)] == [EAST]
     assert companies.tree(name="100%") == []
+    for asked in (ListControlAccounts(number="2"), ListControlAccounts(name="company 2")):
+        assert companies.read(asked, user(MASTER)).data == []
+    for hidden in (GetControlAccount(number=OTHER), GetControlAccountHistory(number=OTHER)):
+        with pytest.raises(NotFound):
+            companies.read(hidden, user(MASTER))

@@ -90,6 +90,13 @@ def test_a_move_within_a_company_takes_its_people_along(structure: Identity) -> 
     assert structure.events(EntitlementsChanged) == []
 
 
+def test_loading_the_demonstration_again_moves_nothing_back(structure: Identity) -> None:
+    hear(structure, moved(NORTH, OTHER))
+    before = paths(structure)
+    structure.enrol(user_id="ben", email="ben@company.example", control_accounts=[SOUTH])
+    assert paths(structure) == before
+
+
 def test_whose_control_accounts_part_lies_above_them_all(structure: Identity) -> None:
     structure.enrol(user_id="ben", email="ben@company.example", control_accounts=[SALES, NORTH])
     assert structure.user("ben").place == f"{MASTER}/{NORTH}"
