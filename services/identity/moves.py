@@ -19,8 +19,10 @@ def move_people(numbers: Collection[str], former: str, path: str, tx: Transactio
     """Let users and delegations lie where their control accounts ``numbers`` lie now; these moved between two paths."""
     left, joined = former.partition("/")[0], path.partition("/")[0]
     gone = set(numbers) if left != joined else set()
-    for user in _concerned(numbers, former, tx):
-        before = grants_of(tx.session, [user.id])[user.id]
+    users = _concerned(numbers, former, tx)
+    granted = grants_of(tx.session, [user.id for user in users])
+    for user in users:
+        before = granted[user.id]
         after = {pair for pair in before if pair[1] not in gone}
         tx.watch(user)
         change_grants(user, before, after, tx)
