@@ -27,6 +27,7 @@ Handler = Callable[[Any, Transaction], Mapping[str, Any] | None]
 Reaction = Callable[[Any, Transaction], None]
 Query = Callable[[Any, Reader], Any]
 Withdrawal = Callable[[str, Transaction], bool]
+Settlement = Callable[[Message, Transaction], None]
 Places = Callable[[orm.Session, Sequence[str]], Mapping[str, Sequence[str]]]
 Transact = Callable[[], AbstractContextManager[Transaction]]
 
@@ -81,6 +82,7 @@ class Service:
     ``endpoints`` makes the blueprint of what is no contract, such as sign-in; only the gateway calls it. ``withdraw``
     takes back the command of this id that waits for its time, and returns whether there was one (Part 2 no. 1).
     ``places`` goes by the kind that a contract's scoped fields name: ids in, the control accounts above each out.
+    ``settle_item`` is told what became of an item of a bulk command that was accepted first and took effect later.
     ``check`` raises BadSettings where the service could not do its work with these settings; a worker asks it first.
     """
 
@@ -96,6 +98,7 @@ class Service:
     endpoints: Callable[[Running], Blueprint] | None = None
     withdraw: Withdrawal | None = None
     places: Mapping[str, Places] = field(default_factory=dict)
+    settle_item: Settlement | None = None
     check: Callable[[Settings], None] | None = None
 
     def __post_init__(self) -> None:

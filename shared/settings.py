@@ -76,10 +76,12 @@ class Settings:
     unused_user_days: int = 120
     longest_delegation_days: int = 365
     approval_days: int = 7
-    longest_suspension_days: int = 365
     time_zone: str = "UTC"
     renewal_days: int = 30
     issuer_url: str = _secret("simulator://localhost")
+    bulk_rows: int = 100_000
+    bulk_bytes: int = 20 * 1024 * 1024
+    bulk_days: int = 14
 
     service_times: str | None = None
     tracking_months: int = 84

@@ -55,8 +55,16 @@ def load_demonstration(
         structure={node.number: node.path for node in nodes()},
     )
     if loaded or not tracking_of.is_loaded(shape.database("tracking")):
-        known = accounts_of.known_elsewhere(shape.database("accounts"))
-        tracking_of.load(shape.database("tracking"), (tracking_of.KnownAccount(*each) for each in known))
+        accounts_database = shape.database("accounts")
+        known = accounts_of.known_elsewhere(accounts_database)
+        tracking_of.load(
+            shape.database("tracking"),
+            (
+                tracking_of.KnownAccount(id_, product, name, embossed, version, basic, version)
+                for id_, product, name, embossed, basic, version in known
+            ),
+            structure=accounts_of.structure_now(accounts_database),
+        )
     return Summary(
         control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled
     )

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from shared.contracts.base import view
+from shared.contracts.bulk import BulkRow
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.types import Json, Note
 
@@ -92,6 +93,22 @@ class Me:
         bool, Note("your company demands a second factor and you have none: set one up before anything else")
     ]
     session_expires_at: Annotated[datetime, Note("moves on with every request")]
+
+
+@view
+class BulkLinks:
+    """Where to go on from an uploaded file."""
+
+    self: Annotated[str, Note("the file: how many of its rows stand where")]
+    items: Annotated[str, Note("its rows, each with its finding or its outcome")]
+    submit: Annotated[str, Note("the command that has it carried out")]
+
+
+@view
+class BulkUploaded(BulkRow):
+    """An uploaded file: every row was tried out and nothing is changed; the rows with a finding count as refused."""
+
+    links: BulkLinks
 
 
 @view

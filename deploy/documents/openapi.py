@@ -42,6 +42,7 @@ _PROBLEMS = {
     403: "The function is not granted to you (IDN-05).",
     404: "There is no such thing within your control accounts.",
     409: "The request is at odds with another one.",
+    411: "Say by `Content-Length` how long the file is.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
     422: "A field is wrong, the domain refused (`Prefer: wait`), or the idempotency key was used for another body.",

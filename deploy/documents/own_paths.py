@@ -11,6 +11,7 @@ from deploy.documents.examples import example_of
 from deploy.documents.parts import JSON, first_line, path_parameters, problems, ref
 from shared.contracts import access
 from shared.contracts.base import catalogue
+from shared.contracts.bulk import CSV, XLSX
 from shared.contracts.schema import schema_of
 
 _BODY = (400, 413, 415, 422)
@@ -19,6 +20,7 @@ _IN_PATH = re.compile(r"\{(\w+)\}")
 
 TAGS = {
     "sessions": "Sign in, see what you may do, sign out.",
+    "bulk": "Many accounts by a file: upload it, look at what each row would do, submit it, fetch the result.",
     "access": "Enrol, choose a new password, look after your sessions and your second factor.",
 }
 
@@ -27,7 +29,8 @@ TAGS = {
 class _Operation:
     """One route: what is sent and what success is answered with.
 
-    ``public`` ones need no session; where nothing has to be proved either, nobody can be refused (``proves``).
+    ``public`` ones need no session; where nothing has to be proved either, nobody can be refused (``proves``). ``files``
+    are the media types of a file that is sent, or given; ``refusals`` are problems that others do not have.
     """
 
     name: str
@@ -41,16 +44,23 @@ class _Operation:
     meaning: str = ""
     public: bool = False
     proves: bool = True
+    files: tuple[str, ...] = ()
+    refusals: tuple[int, ...] = ()
 
     def described(self) -> dict[str, Any]:
         """Return the operation as the document has it."""
-        statuses = {*_ALWAYS, *(_BODY if self.method == "post" else ()), *((401,) if self.proves else ())}
+        statuses = {
+            *_ALWAYS, *(_BODY if self.method == "post" else ()), *((401,) if self.proves else ()), *self.refusals,
+        }  # fmt: skip
         done: dict[str, Any] = {"description": self.meaning}
         if self.gives:
             done = {
                 "description": self.meaning or first_line(self.gives),
                 "content": {JSON: {"schema": ref(self.gives.__name__)}},
             }
+        file = {media_type: {"schema": {"type": "string"}} for media_type in self.files}
+        if self.files and self.method == "get":
+            done["content"] = file
         found: dict[str, Any] = {
             "operationId": self.name,
             "tags": [self.tag],
@@ -62,6 +72,8 @@ class _Operation:
         if self.takes:
             content = {"schema": ref(self.takes.__name__), "example": example_of(self.takes)}
             found["requestBody"] = {"required": True, "content": {JSON: content}}
+        if self.files and self.method == "post":
+            found["requestBody"] = {"required": True, "content": file}
         in_path = _IN_PATH.findall(self.path)
         if in_path:
             found["parameters"] = [
@@ -134,6 +146,15 @@ _OPERATIONS = (
     _Operation(
         name="removeOwnSecondFactor", tag="access", summary="Do without the second factor, if your company lets you.",
         path="/me/second-factor/remove", takes=access.OneTimePassword, status=204, meaning="It is removed.",
+    ),
+    _Operation(
+        name="uploadBulk", tag="bulk", path="/bulk/{kind}", status=201, gives=edge.BulkUploaded, files=(CSV, XLSX),
+        refusals=(403, 404, 411), summary="Upload a file and have each row tried out: a dry run (Part 2 no. 8).",
+    ),
+    _Operation(
+        name="getBulkResult", tag="bulk", method="get", path="/bulk/{bulk_id}/result", status=200, files=(CSV,),
+        refusals=(403, 404, 422), summary="What became of each row, as a file (Part 2 no. 8).",
+        meaning="A row for each row of the uploaded file.",
     ),
 )  # fmt: skip
 TAKEN = frozenset(operation.takes.__name__ for operation in _OPERATIONS if operation.takes)

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import orm
 
+from services.accounts.counts import count_anew
 from services.accounts.model import Base, CardAccount, ControlAccount
 from services.accounts.rules import card_expiry, embossed
 from services.accounts.vault import Vault, vault_of
@@ -114,7 +115,7 @@ class Accounts(Sized, Protocol):
 
 _OWN = Account._fields.index("holder")
 _COLUMNS: Mapping[str, Sequence[str]] = {
-    "control_account": Node._fields,
+    "control_account": (*Node._fields, "version"),
     "card_account": (*Account._fields[:_OWN], *Holder._fields, "embossed_name", "name_key", "version"),
     "card": (
         "id", "account_id", "number_encrypted", "number_hash", "sequence", "last_four", "issued_on", "expires_on",
@@ -151,27 +152,39 @@ def load(
         if is_loaded(session, nodes):
             return False
         write = _copy_rows if database.is_postgresql else _insert_rows
-        write(session, "control_account", nodes)
+        write(session, "control_account", [(*node, 1) for node in nodes])
         with _bulky_tables(session, len(accounts)):
             for rows in _prepare_all(settings, accounts):
                 for table in _BULKY:
                     write(session, table, rows[table])
                 if progress:
                     progress(len(rows["card_account"]))
+        count_anew(session, frozenset(node.number for node in nodes))
         for table in _COLUMNS:
             session.execute(sa.text(f"analyze {table}"))
     return True
 
 
-def known_elsewhere(database: Database) -> Iterator[tuple[str, str, str, str, tuple[str, ...]]]:
-    """Yield of every card account what other services note of it: id, product, both names as searched, and its path."""
+def known_elsewhere(database: Database) -> Iterator[tuple[str, str, str, str, str, int]]:
+    """Yield what other services note of every card account: id, product, names as searched, control account, version."""
     columns = (
-        CardAccount.id, CardAccount.product, CardAccount.name_key, CardAccount.embossed_name, ControlAccount.path
+        CardAccount.id, CardAccount.product, CardAccount.name_key, CardAccount.embossed_name,
+        CardAccount.control_account, CardAccount.version,
     )  # fmt: skip
-    every = sa.select(*columns).join(CardAccount.structure).execution_options(yield_per=_CHUNK)
+    every = sa.select(*columns).execution_options(yield_per=_CHUNK)
     with database.write() as session:
-        for id_, product, name_key, embossed_name, path in session.execute(every):
-            yield id_, product.value, name_key, embossed_name, tuple(path.split("/"))
+        for id_, product, name_key, embossed_name, control_account, version in session.execute(every):
+            yield id_, product.value, name_key, embossed_name, control_account, version
+
+
+def structure_now(database: Database) -> list[tuple[str, str | None, str, int]]:
+    """Return the number, parent, level and version of every control account."""
+    columns = ControlAccount.number, ControlAccount.parent, ControlAccount.level, ControlAccount.version
+    with database.read() as session:
+        return [
+            (number, parent, level.value, version)
+            for number, parent, level, version in session.execute(sa.select(*columns))
+        ]
 
 
 # Making rows

@@ -10,9 +10,11 @@ from sqlalchemy import orm
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.accounts.lifecycle import OPEN_CARDS, AccountAct, CardAct, account_after, card_after
+from shared.actor import Party
 from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, PaymentStatus, Product
+from shared.contracts.bulk import BulkKind, BulkState, ItemState
 from shared.contracts.cards import CardState
-from shared.contracts.structure import Level
+from shared.contracts.structure import BillingModel, FieldUse, Level, Liability, StatementOption
 from shared.contracts.types import Channel
 from shared.database import Instant, code_point_text
 from shared.folding import fold_name
@@ -51,6 +53,23 @@ class ControlAccount(Base):
     company_name: Mapped[str] = mapped_column(sa.String(100))
     company_number: Mapped[str] = mapped_column(sa.String(20), index=True)
     contact: Mapped[str | None] = mapped_column(sa.String(100))
+    # Settings of its own; what is null is inherited. The products are one text, separated by spaces.
+    products: Mapped[str | None] = mapped_column(sa.String(250))
+    liability: Mapped[Liability | None] = mapped_column(_word(Liability))
+    billing_cycle_day: Mapped[int | None]
+    renewal_months: Mapped[int | None]
+    employee_id: Mapped[FieldUse | None] = mapped_column(_word(FieldUse))
+    cost_centre: Mapped[FieldUse | None] = mapped_column(_word(FieldUse))
+    universal_number: Mapped[FieldUse | None] = mapped_column(_word(FieldUse))
+    statement_option: Mapped[StatementOption | None] = mapped_column(_word(StatementOption))
+    billing_model: Mapped[BillingModel | None] = mapped_column(_word(BillingModel))
+    suspension_cap_days: Mapped[int | None]
+    version: Mapped[int] = mapped_column(default=1)
+
+    @property
+    def id(self) -> str:
+        """What its history goes by."""
+        return self.number
 
     @property
     def control_path(self) -> tuple[str, ...]:
@@ -110,6 +129,11 @@ class CardAccount(Base):
         self.first_name, self.last_name, self.embossed_name = first_name, last_name, embossed_name
         self.name_key = fold_name(f"{last_name} {first_name}")
 
+    def hang_under(self, node: ControlAccount) -> None:
+        """Let it hang under another basic control account (ACC-15)."""
+        self.control_account = node.number
+        orm.attributes.set_committed_value(self, "structure", node)
+
     def cancel(self, *, reason: CancelReason, now: datetime) -> None:
         """Cancel (ACC-10); raises Rejected where the account is cancelled or expired already."""
         self._become(AccountAct.CANCEL)
@@ -141,6 +165,17 @@ class CardAccount(Base):
 
     def _become(self, act: AccountAct) -> None:
         self.status = account_after(self.status, act)
+
+
+# How many live card accounts hang under each basic control account: the sum of its rows. Each transaction appends what it
+# changes, so that none waits for another, and a job folds many rows into one.
+live_accounts = sa.Table(
+    "live_accounts",
+    Base.metadata,
+    sa.Column("control_account", sa.String(15), primary_key=True),
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("difference", sa.Integer, nullable=False),
+)
 
 
 class Card(Base):
@@ -202,12 +237,13 @@ class OfRequest:
     actor: Mapped[str] = mapped_column(sa.String(64), sort_order=1)
     on_behalf_of: Mapped[str | None] = mapped_column(sa.String(64), sort_order=1)
     channel: Mapped[Channel] = mapped_column(_word(Channel), sort_order=1)
+    account_id: Mapped[str]
 
     def request(self, tx: Transaction) -> Transaction:
         """Return a transaction, in the same batch, that goes on with the request."""
         return tx.continuing(
             command_id=self.command_id, key=self.command_key, actor=self.actor, on_behalf_of=self.on_behalf_of,
-            channel=self.channel,
+            channel=self.channel, subject=self.account_id,
         )  # fmt: skip
 
 
@@ -313,6 +349,68 @@ class Cancellation(OfRequest, Base):
     account_id: Mapped[str] = mapped_column(sa.ForeignKey("card_account.id"), primary_key=True)
     effective_at: Mapped[datetime] = mapped_column(Instant, index=True)
     reason: Mapped[CancelReason] = mapped_column(_word(CancelReason))
+
+
+class Bulk(Base):
+    """An uploaded file: its rows are its items, and what they ask for is done when one command submits it (Part 2 no. 8).
+
+    ``control_account`` is the lowest above all that the rows name. The columns from ``command_id`` on are those of the
+    submission: who asked, and over which control accounts the function was theirs at that time.
+    """
+
+    __tablename__ = "bulk"
+    __table_args__ = (
+        sa.Index(
+            "bulk_running",
+            "submitted_at",
+            postgresql_where=sa.text("state = 'running'"),
+            sqlite_where=sa.text("state = 'running'"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(sa.String(30), primary_key=True)
+    kind: Mapped[BulkKind] = mapped_column(_word(BulkKind))
+    state: Mapped[BulkState] = mapped_column(_word(BulkState))
+    rows: Mapped[int] = mapped_column(default=0)
+    control_account: Mapped[str | None] = mapped_column(sa.ForeignKey("control_account.number"), index=True)
+    uploaded_by: Mapped[str] = mapped_column(sa.String(64), index=True)
+    uploaded_for: Mapped[str | None] = mapped_column(sa.String(64))
+    uploaded_at: Mapped[datetime] = mapped_column(Instant)
+    command_id: Mapped[str | None] = mapped_column(sa.String(36), unique=True)
+    command_key: Mapped[str | None] = mapped_column(sa.String(100))
+    actor: Mapped[str | None] = mapped_column(sa.String(64))
+    on_behalf_of: Mapped[str | None] = mapped_column(sa.String(64))
+    party: Mapped[Party | None] = mapped_column(_word(Party))
+    company: Mapped[str | None] = mapped_column(sa.String(20))
+    granted: Mapped[str | None] = mapped_column(sa.Text)
+    channel: Mapped[Channel | None] = mapped_column(_word(Channel))
+    submitted_at: Mapped[datetime | None] = mapped_column(Instant)
+    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class BulkItem(Base):
+    """A row of a file: what it asks for until that is dealt with, and from then on its one outcome.
+
+    ``subject`` is what no two rows of a file may share: the account, or the whole row where that names none.
+    """
+
+    __tablename__ = "bulk_item"
+    __table_args__ = (
+        sa.Index("bulk_item_by_state", "bulk_id", "state", "number"),
+        sa.Index("bulk_item_by_subject", "bulk_id", "subject"),
+    )
+
+    bulk_id: Mapped[str] = mapped_column(sa.ForeignKey("bulk.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    state: Mapped[ItemState] = mapped_column(_word(ItemState))
+    subject: Mapped[str | None] = mapped_column(sa.String(64))
+    account_id: Mapped[str | None] = mapped_column(sa.String(30))
+    payload: Mapped[str | None] = mapped_column(sa.Text)
+    code: Mapped[str | None] = mapped_column(sa.String(60))
+    field: Mapped[str | None] = mapped_column(sa.String(60))
+    message: Mapped[str | None] = mapped_column(sa.Text)
+    attempts: Mapped[int] = mapped_column(sa.SmallInteger, default=0)
+    due_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 change = define_history(Base.metadata)

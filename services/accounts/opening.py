@@ -4,12 +4,16 @@ from datetime import datetime
 
 from services.accounts.model import CardAccount
 from services.accounts.rules import embossed
-from shared.contracts.accounts import AccountOpened, AccountStatus, OpenAccount, PaymentStatus
+from shared.contracts.accounts import (
+    AccountingField,
+    AccountOpened,
+    AccountStatus,
+    HolderField,
+    OpenAccount,
+    PaymentStatus,
+)
 
-_HOLDER_FIELDS = (
-    "address_line_1", "address_line_2", "address_line_3", "city", "postcode", "country", "business_phone", "home_phone",
-    "other_phone", "email", "employee_id", "cost_centre", "universal_number",
-)  # fmt: skip
+_FIELDS = tuple(field.value for field in (*AccountingField, *HolderField))
 
 
 def name_on_card(command: OpenAccount) -> str:
@@ -22,7 +26,7 @@ def new_account(command: OpenAccount, account_id: str, now: datetime) -> CardAcc
     account = CardAccount(
         id=account_id, control_account=command.control_account, product=command.product, opened_at=now, version=0,
         status=AccountStatus.ACTIVE, payment_status=PaymentStatus.CURRENT,
-        **{name: getattr(command, name) for name in _HOLDER_FIELDS},
+        **{name: getattr(command, name) for name in _FIELDS},
     )  # fmt: skip
     account.rename(command.first_name, command.last_name, name_on_card(command))
     return account

@@ -1,14 +1,23 @@
-"""Pure policies of card accounts: who may lift whose hold, how long a suspension may last, how names are folded."""
+"""Pure policies of card accounts: who may lift whose hold, how long a suspension may last, which fields there are."""
 
 import re
 import unicodedata
 from calendar import monthrange
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.actor import Party
-from shared.contracts.accounts import CancelReason, HoldOrigin
+from shared.contracts.accounts import AccountingField, CancelReason, HoldOrigin, Product
 from shared.contracts.cards import ReplaceCard, ReplacementReason
+from shared.contracts.structure import (
+    BillingModel,
+    FieldUse,
+    Liability,
+    Setting,
+    SettingsInForce,
+    StatementOption,
+)
 from shared.errors import Rejected
 
 CARD_YEARS = 3
@@ -30,6 +39,53 @@ _ORIGINS = {
 }
 _LATE = timedelta(minutes=5)  # how far a client's clock may be behind ours
 _NOT_EMBOSSABLE = re.compile(r"[^A-Z0-9 .'/&-]")
+
+DEFAULTS = SettingsInForce(
+    products=list(Product), liability=Liability.CORPORATE, billing_cycle_day=1, renewal_months=12 * CARD_YEARS,
+    employee_id=FieldUse.OPTIONAL, cost_centre=FieldUse.OPTIONAL, universal_number=FieldUse.OPTIONAL,
+    statement_option=StatementOption.PAPER_ON, billing_model=BillingModel.INDIVIDUAL, suspension_cap_days=365,
+)  # fmt: skip
+"""What holds where no control account of a path sets anything else (PRG-02)."""
+
+CLIENTS_SETTINGS = frozenset(
+    {
+        Setting.EMPLOYEE_ID,
+        Setting.COST_CENTRE,
+        Setting.UNIVERSAL_NUMBER,
+        Setting.STATEMENT_OPTION,
+        Setting.SUSPENSION_CAP_DAYS,
+    }
+)
+"""What a company's own administrators may set; the rest is the issuer's."""
+
+_FIELD_NAMES = {
+    AccountingField.EMPLOYEE_ID: "employee ID",
+    AccountingField.COST_CENTRE: "cost centre",
+    AccountingField.UNIVERSAL_NUMBER: "universal number",
+}
+
+
+def check_product(product: Product, settings: SettingsInForce, field: str) -> None:
+    """Raise Rejected where a control account does not allow a product (PRG-02)."""
+    if product not in settings.products:
+        allowed = ", ".join(settings.products)
+        raise Rejected(
+            "product_not_allowed",
+            f"The control account does not allow the product {product}, only: {allowed}.",
+            field,
+        )
+
+
+def check_accounting(
+    given: Mapping[str, str | None], after: Mapping[str, str | None], settings: SettingsInForce
+) -> None:
+    """Raise Rejected where a given field does not exist at a control account, or one lacks that must be there (ACC-16)."""
+    for field, words in _FIELD_NAMES.items():
+        use = getattr(settings, field)
+        if use is FieldUse.ABSENT and given.get(field) is not None:
+            raise Rejected("field_absent", f"The control account has no {words}.", field)
+        if use is FieldUse.MANDATORY and after.get(field) is None:
+            raise Rejected("field_mandatory", f"The control account demands the {words}.", field)
 
 
 def origin_of(party: Party) -> HoldOrigin:
@@ -65,11 +121,20 @@ def check_comment(reason: CancelReason, comment: str | None) -> None:
 
 
 def embossed(first_name: str, last_name: str) -> str:
-    """Return the name for the plastic: capitals, at most 26 characters, the first name shortened where it must be."""
+    """Return the name for the plastic: capitals, at most 26 characters, the first name shortened where it must be.
+
+    Raises Rejected where no letter of a name can be embossed.
+    """
     plain = unicodedata.normalize("NFKD", f"{first_name} {last_name}".upper())
     text = " ".join(_NOT_EMBOSSABLE.sub("", plain).split())
     if len(text) > 26:
         text = f"{text[:1]} {_NOT_EMBOSSABLE.sub('', unicodedata.normalize('NFKD', last_name.upper()))}"
+    if not text.strip():
+        raise Rejected(
+            "embossed_name_required",
+            "Say how the name is to stand on the card, in letters from A to Z.",
+            "embossed_name",
+        )
     return text[:26].strip()
 
 

@@ -9,6 +9,7 @@ from services.gateway.access import access_routes
 from services.gateway.commands import command_routes
 from services.gateway.docs_page import documentation
 from services.gateway.entrance import Entrance
+from services.gateway.files import file_routes
 from services.gateway.progress import progress_routes
 from services.gateway.rates import RateLimit
 from services.gateway.reads import read_routes
@@ -48,6 +49,7 @@ def gateway_app(
         progress_routes(entrance, upstreams["tracking"], max(1, settings.web_threads // 2)),
         command_routes(entrance, assertions, sender, seal, clock),
         read_routes(entrance, upstreams),
+        file_routes(entrance, upstreams["accounts"], settings),
     ]
     for part in parts:
         part.before_request(lambda: rate.count(_caller()))

@@ -4,7 +4,7 @@ import io
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import urllib3
@@ -26,8 +26,12 @@ class Answer:
     body: bytes
 
 
+# What a request brings along: bytes, or a file that is read as it is sent, whose Content-Length is among the headers.
+Body = bytes | IO[bytes]
 # Takes method, target (the path, quoted, with the query), headers and body; raises NoAnswer.
-Call = Callable[[str, str, Mapping[str, str], bytes], Answer]
+Call = Callable[[str, str, Mapping[str, str], Body], Answer]
+
+_FILE_SECONDS = 120  # a file is looked through while it comes
 
 
 class OverHttp:
@@ -40,12 +44,14 @@ class OverHttp:
             url, maxsize=connections, block=True, timeout=urllib3.Timeout(timeout_seconds), retries=False
         )
 
-    def __call__(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def __call__(self, method: str, target: str, headers: Mapping[str, str], body: Body) -> Answer:
         """Return the answer; raises NoAnswer."""
+        patience = self._patience if isinstance(body, bytes) else _FILE_SECONDS
         try:
             answer = self._pool.urlopen(
-                method, self._prefix + target, body, headers, redirect=False, pool_timeout=self._patience
-            )
+                method, self._prefix + target, body, headers, redirect=False, timeout=patience,
+                pool_timeout=self._patience,
+            )  # fmt: skip
         except urllib3.exceptions.HTTPError as error:
             raise NoAnswer(str(error)) from error
         return Answer(
@@ -61,7 +67,7 @@ class WithinProcess:
         self._app = app
         self._name = name
 
-    def __call__(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def __call__(self, method: str, target: str, headers: Mapping[str, str], body: Body) -> Answer:
         """Return the answer."""
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
@@ -78,13 +84,13 @@ class WithinProcess:
         status, given = started[-1]
         return Answer(int(status[:3]), {name.lower(): value for name, value in given}, content)
 
-    def _environ(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    def _environ(self, method: str, target: str, headers: Mapping[str, str], body: Body) -> dict[str, Any]:
         path, _, query = target.partition("?")
         named = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
         return {
             **named,
             "CONTENT_TYPE": named.get("HTTP_CONTENT_TYPE", ""),
-            "CONTENT_LENGTH": str(len(body)),
+            "CONTENT_LENGTH": str(len(body)) if isinstance(body, bytes) else headers["Content-Length"],
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
             "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),  # as WSGI wants it (PEP 3333)
@@ -94,7 +100,7 @@ class WithinProcess:
             "SERVER_PROTOCOL": "HTTP/1.1",
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(body),
+            "wsgi.input": io.BytesIO(body) if isinstance(body, bytes) else body,
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from flask import g, request
@@ -19,6 +20,15 @@ from shared.web.problems import Problem, function_not_granted, not_signed_in
 
 _TOKEN_LENGTHS = range(20, 201)
 Place = tuple[str, str, str]  # the service that knows of a thing, its kind and its id
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A thing that a field of a message names; the control accounts above it are being looked up."""
+
+    field: str
+    mark: Scoped
+    path: "Future[tuple[str, ...] | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +100,31 @@ class Entrance:
         g.actor = visitor.actor
         return visitor
 
-    def look_up(self, contract: Contract, message: Message) -> list["Future[tuple[str, ...] | None]"]:
+    def look_up(self, contract: Contract, message: Message) -> list[Named]:
         """Begin to look up where everything lies that the message names."""
-        return [self._places.load((mark.owner, mark.kind, id_)) for id_, mark in _named(contract, message)]
+        return [
+            Named(field, mark, self._places.load((mark.owner, mark.kind, id_)))
+            for field, id_, mark in _named(contract, message)
+        ]
 
     def check_function(self, contract: Contract, actor: Actor) -> None:
         """Raise a 403 problem where the caller has the function over nothing at all."""
         if contract.function and not actor.may(contract.function):
             raise function_not_granted(contract.function)
 
-    def check_places(
-        self, contract: Contract, actor: Actor, places: Sequence["Future[tuple[str, ...] | None]"]
-    ) -> tuple[str, ...]:
-        """Return the control accounts above what the message names, the master first.
+    def check_places(self, contract: Contract, actor: Actor, named: Sequence[Named]) -> tuple[str, ...]:
+        """Return the control accounts above what the message names, the master first: above all, where a field names many.
 
         Raises NotFound where something does not exist or lies outside the caller's control accounts: a caller cannot
         tell the two apart.
         """
-        paths = [place.result() for place in places]
-        for path in paths:
-            if path is None or (contract.function and not actor.covers(contract.function, path)):
+        common: dict[str, tuple[str, ...]] = {}
+        for one in named:
+            path = one.path.result()
+            if path is None or not _admits(one.mark, contract, actor, path):
                 raise NotFound("thing")
-        return max((path for path in paths if path), key=len, default=())
+            common[one.field] = _shared(common.get(one.field, path), path)
+        return max(common.values(), key=len, default=())
 
     def _check_sessions(self, tokens: Sequence[str], *, used: bool = True) -> Mapping[str, dict[str, Any]]:
         asked = {"tokens": list(tokens), "used": used}
@@ -133,12 +146,22 @@ class Entrance:
         }
 
 
-def _named(contract: Contract, message: Message) -> list[tuple[str, Scoped]]:
+def _admits(mark: Scoped, contract: Contract, actor: Actor, path: tuple[str, ...]) -> bool:
+    return mark.owner_decides or not contract.function or actor.covers(contract.function, path)
+
+
+def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the control accounts above both, the master first."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return tuple(number for number, _ in same)
+
+
+def _named(contract: Contract, message: Message) -> list[tuple[str, str, Scoped]]:
     found = []
     for name, mark in scopes_of(contract.cls).items():
         value = getattr(message, name)
         values = value if isinstance(value, list) else [value]
-        found += [(id_, mark) for id_ in values if id_ is not None]
+        found += [(name, id_, mark) for id_ in values if id_ is not None]
     return found
 
 

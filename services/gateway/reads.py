@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
+from services.gateway.cells import cell
 from services.gateway.entrance import Entrance
 from services.gateway.upstream import Upstream
 from shared.actor import Actor
@@ -177,11 +178,5 @@ def _lines(names: list[str], rows: Iterable[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(names)
-    writer.writerows([_cell(row.get(name)) for name in names] for row in rows)
+    writer.writerows([cell(row.get(name)) for name in names] for row in rows)
     return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    # A spreadsheet would run a cell that begins like a formula.
-    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text

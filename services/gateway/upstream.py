@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode
 
 import orjson
 from flask import g, has_request_context
 
-from services.gateway.calls import Answer, Call, NoAnswer
+from services.gateway.calls import Answer, Body, Call, NoAnswer
 from shared.actor import Actor, Party, Signer
 from shared.clock import Clock
 from shared.errors import Unavailable
@@ -57,13 +57,20 @@ class Upstream:
         """Send a body and return the answer; raises as `get` does."""
         return self._ask("POST", path, actor, orjson.dumps(body))
 
+    def upload(self, path: str, file: IO[bytes], length: int, media_type: str, actor: Actor) -> Any:
+        """Send a file of ``length`` bytes as it is read, and return the answer; raises as `get` does."""
+        headers = {"Content-Type": media_type, "Content-Length": str(length)}
+        return self._ask("POST", path, actor, file, headers)
+
     def delete(self, path: str, actor: Actor = GATEWAY) -> None:
         """Remove what stands at a path; raises as `get` does."""
         self._ask("DELETE", path, actor)
 
-    def _ask(self, method: str, target: str, actor: Actor, body: bytes = b"") -> Any:
-        headers = {"Authorization": f"Bearer {self._assertions.of(actor, self.name)}"}
-        if body:
+    def _ask(
+        self, method: str, target: str, actor: Actor, body: Body = b"", more: Mapping[str, str] | None = None
+    ) -> Any:
+        headers = {"Authorization": f"Bearer {self._assertions.of(actor, self.name)}", **(more or {})}
+        if body and more is None:
             headers["Content-Type"] = "application/json"
         if has_request_context():
             headers["X-Request-Id"] = g.request_id

@@ -26,8 +26,8 @@ def load(
     """Enrol the users who are missing and return how many those were.
 
     Each has ``user_id``, ``password`` and the facts that `enrol_user` asks for; ``party`` may be plain text.
-    ``companies`` are rows of that table, ``structure`` has the path of each control account. Raises Rejected, with
-    nobody enrolled, where a party has no such role.
+    ``companies`` are rows of that table, ``structure`` has the path of each control account; those that are known stay as
+    they are. Raises Rejected, with nobody enrolled, where a party has no such role.
     """
     wanted = {user["user_id"]: user for user in users}
     with database.read() as session:
@@ -40,7 +40,8 @@ def load(
             if not session.get(Company, company["number"]):
                 session.add(Company(**company, enrolled_at=now))
         for number, path in (structure or {}).items():
-            session.merge(ControlAccount(number=number, path=path))
+            if not session.get(ControlAccount, number):  # it may have moved since
+                session.add(ControlAccount(number=number, path=path))
         session.flush()
         for facts, password_hash in zip(missing, hashes, strict=True):
             given = {

@@ -23,12 +23,16 @@ class Base(orm.DeclarativeBase):
 
 
 class ControlAccount(Base):
-    """Where a control account lies: what identity has heard of accounts' structure, to know what lies below what."""
+    """Where a control account lies: what identity has heard of accounts' structure, to know what lies below what.
+
+    ``version`` is that of the control account when it told where it lies: of two such events the higher counts.
+    """
 
     __tablename__ = "control_account"
 
     number: Mapped[str] = mapped_column(sa.String(15), primary_key=True)
     path: Mapped[str] = mapped_column(sa.String(50))
+    version: Mapped[int] = mapped_column(default=1)
 
 
 class Company(Base):

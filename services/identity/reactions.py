@@ -1,20 +1,72 @@
 """What identity hears of other services: where control accounts lie, to know what lies below what."""
 
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
 from services.identity.model import ControlAccount
-from shared.contracts.structure import ControlAccountOpened
+from services.identity.moves import move_people
+from shared.contracts.structure import ControlAccountMoved, ControlAccountOpened
 from shared.errors import Unavailable
 from shared.messaging.transaction import Transaction
 
 
 def note_control_account(event: ControlAccountOpened, tx: Transaction) -> None:
     """Keep the path of a new control account; one that overtook its parent comes again."""
-    if tx.session.get(ControlAccount, event.number):
+    known = _locked([event.number, event.parent], tx)
+    if event.number in known:
         return
     path = event.number
     if event.parent:
-        parent = tx.session.get(ControlAccount, event.parent)
-        if parent is None:
-            raise Unavailable(f"the control account {event.parent} is not known yet")
-        path = f"{parent.path}/{event.number}"
-    tx.session.add(ControlAccount(number=event.number, path=path))
+        path = f"{_parent_of(event, known).path}/{event.number}"
+    tx.session.add(ControlAccount(number=event.number, path=path, version=event.version))
     tx.session.flush()
+
+
+def follow_control_account(event: ControlAccountMoved, tx: Transaction) -> None:
+    """Keep the new path of a control account and of all below it; people go along, or lose what left their company."""
+    known = _locked([event.number, event.parent], tx)
+    parent, node = _parent_of(event, known), known.get(event.number)
+    if node is None:
+        raise Unavailable(f"the control account {event.number} is not known yet")
+    if event.version <= node.version:
+        return
+    former, path = node.path, f"{parent.path}/{node.number}"
+    moved = [node, *_below(former, tx)]
+    for one in moved:
+        one.path = path + one.path[len(former) :]
+    node.version = event.version
+    tx.session.flush()
+    move_people({one.number for one in moved}, former, path, tx)
+
+
+def _parent_of(
+    event: ControlAccountOpened | ControlAccountMoved, known: dict[str, ControlAccount]
+) -> ControlAccount:
+    parent = known.get(event.parent or "")
+    if parent is None:
+        raise Unavailable(f"the control account {event.parent} is not known yet")
+    return parent
+
+
+def _below(path: str, tx: Transaction) -> Sequence[ControlAccount]:
+    """Return what lies below a path whose end is locked: whoever adds to it waits for that, or has committed."""
+    return tx.session.scalars(
+        sa.select(ControlAccount)
+        .where(ControlAccount.path.startswith(f"{path}/", autoescape=True))
+        .order_by(ControlAccount.number)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def _locked(numbers: list[str | None], tx: Transaction) -> dict[str, ControlAccount]:
+    """Return control accounts as they stand now; nobody else moves them, or opens others below them, until the commit."""
+    found = tx.session.scalars(
+        sa.select(ControlAccount)
+        .where(ControlAccount.number.in_([number for number in numbers if number]))
+        .order_by(ControlAccount.number)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {node.number: node for node in found}

@@ -41,7 +41,11 @@ _ADMINISTERING = _SEEING | {
     "accounts.activate",
     "accounts.cancel",
     "accounts.replace",
+    "accounts.accounting",
+    "accounts.holder",
     "accounts.suspend",
+    "accounts.transfer",
+    "control-accounts.configure",
     "delegations.lend",
     "delegations.view",
     "tracking.approve",
@@ -68,7 +72,14 @@ ROLES: Mapping[str, Role] = {
     "programme_administrator": Role(Party.CLIENT, _ADMINISTERING),
     "principal_programme_administrator": Role(
         Party.CLIENT,
-        _ADMINISTERING | {"companies.configure", "users.consent", "users.deactivate", "users.view"},
+        _ADMINISTERING
+        | {
+            "companies.configure",
+            "control-accounts.move",
+            "users.consent",
+            "users.deactivate",
+            "users.view",
+        },
     ),
     "alternate_programme_administrator": Role(
         Party.CLIENT, _SEEING | {"delegations.lend", "delegations.view", "tracking.withdraw"}
@@ -82,11 +93,16 @@ ROLES: Mapping[str, Role] = {
         Party.ISSUER,
         _HELPING
         | {
+            "accounts.accounting",
             "accounts.cancel",
+            "accounts.holder",
             "accounts.open",
             "accounts.reinstate",
+            "accounts.transfer",
             "companies.configure",
             "companies.enrol",
+            "control-accounts.configure",
+            "control-accounts.move",
             "control-accounts.open",
             "tracking.approve",
         },

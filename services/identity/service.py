@@ -11,7 +11,7 @@ from services.identity.inactivity import deactivate_unused
 from services.identity.model import Base, Company, Delegation, User
 from services.identity.password_reset import answer_resets, forget_resets
 from shared.contracts import identity as language
-from shared.contracts.structure import ControlAccountOpened
+from shared.contracts.structure import ControlAccountMoved, ControlAccountOpened
 from shared.messaging.transaction import Aggregate
 from shared.service import Job, Service
 
@@ -34,7 +34,10 @@ service = Service(
         language.LendFunctions: delegations.lend_functions,
         language.RevokeDelegation: delegations.revoke_delegation,
     },
-    reactions={ControlAccountOpened: reactions.note_control_account},
+    reactions={
+        ControlAccountOpened: reactions.note_control_account,
+        ControlAccountMoved: reactions.follow_control_account,
+    },
     queries={
         language.ListCompanies: queries.list_companies,
         language.GetCompany: queries.get_company,

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from services.tracking.model import account, mark, request, request_key
+from services.tracking.model import account, control_account, mark, request, request_key
 from services.tracking.months import month_after, month_of
 from services.tracking.rules import MAY_BE_OVERDUE
 from shared.contracts.outcomes import RequestStatus
@@ -61,7 +61,7 @@ class Way:
 class Scope:
     """What a caller may see: all, or what lies under some control accounts together with the caller's own requests.
 
-    ``numbers`` goes by level; a number that no account tells the level of stands at each. None stands for all.
+    ``numbers`` goes by level; a number whose level is not known stands at each. None stands for all.
     """
 
     user_id: str
@@ -123,15 +123,13 @@ def _passes(*conditions: Condition) -> Condition:
 
 
 def _by_level(numbers: Sequence[str], reader: Reader) -> dict[str, list[str]]:
-    """Return these control accounts by the level that they stand at, as accounts tell; each level is a way to search."""
-    given = given_values(postgresql_=is_postgresql(reader.session)).subquery()
-    (number,) = given.c
-    stands = [sa.exists().where(account.c[level] == number) for level in LEVELS]
-    known = {
-        row[0]: [level for level, there in zip(LEVELS, row[1:], strict=True) if there]
-        for row in reader.session.execute(sa.select(number, *stands), values_parameter(numbers))
-    }
-    found = {level: [each for each in numbers if level in (known[each] or LEVELS)] for level in LEVELS}
+    """Return these control accounts by the level that they stand at, as accounts told; each level is a way to search."""
+    given = given_values(postgresql_=is_postgresql(reader.session))
+    told = sa.select(control_account.c.number, control_account.c.level).where(
+        control_account.c.number.in_(given)
+    )
+    levels = {row.number: row.level for row in reader.session.execute(told, values_parameter(numbers))}
+    found = {level: [each for each in numbers if levels.get(each, level) == level] for level in LEVELS}
     return {level: at for level, at in found.items() if at}
 
 
@@ -196,10 +194,21 @@ def accounts_named(condition: Condition, scope: Scope, reader: Reader) -> list[s
     """Return the accounts that a condition fits, as far as the caller may see them; None: they are too many."""
     statement = sa.select(account.c.account_id).where(condition).limit(MOST_NAMED + 1)
     if scope.numbers is not None:
-        under = (account.c[level].in_(at) for level, at in scope.numbers.items())
-        statement = statement.where(sa.or_(sa.false(), *under))
+        granted = {number for numbers in scope.numbers.values() for number in numbers}
+        statement = statement.where(account.c.basic.in_(_at_or_below(sorted(granted))))
     found = list(reader.session.scalars(statement))
     return found if len(found) <= MOST_NAMED else None
+
+
+def _at_or_below(numbers: Sequence[str]) -> sa.Select[str]:
+    """Select the numbers of these control accounts and of all below them: a structure has three levels."""
+    node, above = control_account.alias(), control_account.alias()
+    reached = (node.c.number, node.c.parent, above.c.parent)
+    return (
+        sa.select(node.c.number)
+        .outerjoin_from(node, above, above.c.number == node.c.parent)
+        .where(sa.or_(*(column.in_(numbers) for column in reached)))
+    )
 
 
 # Putting it together

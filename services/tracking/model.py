@@ -122,7 +122,18 @@ step = sa.Table(
     postgresql_partition_by=_BY_MONTH,
 )
 
-# Card accounts, as far as requests are found by them; accounts tells of each that is opened.
+# Control accounts, to know what lies below what; of what is told, the higher version counts.
+control_account = sa.Table(
+    "control_account",
+    metadata,
+    sa.Column("number", sa.String(15), primary_key=True),
+    sa.Column("parent", sa.String(15)),
+    sa.Column("level", sa.String(12), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+
+# Card accounts, as far as requests are found by them; accounts tells of each that is opened, renamed or transferred. The
+# versions say which change of the account told its name and its place.
 account = sa.Table(
     "account",
     metadata,
@@ -130,13 +141,11 @@ account = sa.Table(
     sa.Column("product", sa.String(30), nullable=False),
     sa.Column("name_key", code_point_text(210), nullable=False),
     sa.Column("embossed_name", code_point_text(26), nullable=False),
-    sa.Column("master", sa.String(15)),
-    sa.Column("intermediate", sa.String(15)),
+    sa.Column("named", sa.Integer, nullable=False),
     sa.Column("basic", sa.String(15), nullable=False),
+    sa.Column("placed", sa.Integer, nullable=False),
     sa.Index("account_by_name", "name_key"),
     sa.Index("account_by_embossed_name", "embossed_name"),
-    sa.Index("account_of_master", "master"),
-    sa.Index("account_of_intermediate", "intermediate"),
     sa.Index("account_of_basic", "basic"),
 )
 

@@ -8,9 +8,10 @@ from services.tracking.api import endpoints
 from services.tracking.counting import count_days
 from services.tracking.model import metadata
 from services.tracking.overview import get_overview
-from services.tracking.reactions import note_account
+from services.tracking.reactions import note_account, note_control_account, note_name, note_transfer
 from services.tracking.recording import record
 from shared.contracts import accounts as accounts_language
+from shared.contracts import structure as structure_language
 from shared.contracts import tracking as language
 from shared.service import Job, Service
 
@@ -23,7 +24,13 @@ service = Service(
         language.RefuseRequest: handlers.refuse_request,
         language.WithdrawRequest: handlers.withdraw_request,
     },
-    reactions={accounts_language.AccountOpened: note_account},
+    reactions={
+        structure_language.ControlAccountOpened: note_control_account,
+        structure_language.ControlAccountMoved: note_control_account,
+        accounts_language.AccountOpened: note_account,
+        accounts_language.AccountTransferred: note_transfer,
+        accounts_language.AccountHolderChanged: note_name,
+    },
     queries={
         language.FindRequests: queries.find_requests,
         language.SearchRequests: queries.search_requests,

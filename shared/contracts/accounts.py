@@ -81,6 +81,29 @@ class HoldOrigin(StrEnum):
     SYSTEM = "system"
 
 
+class HolderField(StrEnum):
+    """What of a holder's data may be empty (ACC-08)."""
+
+    ADDRESS_LINE_1 = "address_line_1"
+    ADDRESS_LINE_2 = "address_line_2"
+    ADDRESS_LINE_3 = "address_line_3"
+    CITY = "city"
+    POSTCODE = "postcode"
+    COUNTRY = "country"
+    BUSINESS_PHONE = "business_phone"
+    HOME_PHONE = "home_phone"
+    OTHER_PHONE = "other_phone"
+    EMAIL = "email"
+
+
+class AccountingField(StrEnum):
+    """The fields by which a company books what is spent (ACC-16)."""
+
+    EMPLOYEE_ID = "employee_id"
+    COST_CENTRE = "cost_centre"
+    UNIVERSAL_NUMBER = "universal_number"
+
+
 # Commands
 
 
@@ -148,7 +171,66 @@ class UnsuspendAccount(Message):
     comment: Comment | None = None
 
 
-# Events
+@command(
+    "accounts", route="/accounts/{account_id}/transfer", function="accounts.transfer", service_time=AT_ONCE
+)
+class TransferAccount(Message):
+    """Hang a card account under another basic control account, whose every setting it inherits (ACC-15).
+
+    Fields left out stay as they are, but for those that do not exist there: they are emptied.
+    """
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    employee_id: EmployeeId | None = None
+    cost_centre: CostCentre | None = None
+    universal_number: UniversalNumber | None = None
+
+
+@command("accounts", route="/accounts/{account_id}/holder", function="accounts.holder", service_time=AT_ONCE)
+class ChangeHolder(Message):
+    """Change a holder's address, phones and e-mail; the name too, where the issuer asks (ACC-08).
+
+    What is left out or null stays as it is; ``clear`` names what is to be empty.
+    """
+
+    account_id: AccountId
+    first_name: Annotated[Name, Note("for the issuer alone, as are the other names")] | None = None
+    last_name: Name | None = None
+    embossed_name: Annotated[EmbossedName, Note("made from the names where only these change")] | None = None
+    address_line_1: Address | None = None
+    address_line_2: Address | None = None
+    address_line_3: Address | None = None
+    city: Address | None = None
+    postcode: Postcode | None = None
+    country: Country | None = None
+    business_phone: Phone | None = None
+    home_phone: Phone | None = None
+    other_phone: Phone | None = None
+    email: Email | None = None
+    clear: Annotated[list[HolderField], Items(0, len(HolderField))] | None = None
+
+
+@command(
+    "accounts",
+    route="/accounts/{account_id}/accounting",
+    function="accounts.accounting",
+    service_time=AT_ONCE,
+)
+class ChangeAccounting(Message):
+    """Change employee ID, cost centre and universal number, as the control account wants them (ACC-16).
+
+    What is left out or null stays as it is; ``clear`` names what is to be empty.
+    """
+
+    account_id: AccountId
+    employee_id: EmployeeId | None = None
+    cost_centre: CostCentre | None = None
+    universal_number: UniversalNumber | None = None
+    clear: Annotated[list[AccountingField], Items(0, len(AccountingField))] | None = None
+
+
+# Events. ``version`` counts the changes of an account: of two events of one kind, the higher tells the later state.
 
 
 @event("accounts")
@@ -187,6 +269,40 @@ class AccountUnsuspended(Message):
 
     account_id: AccountId
     control_account: ControlAccountNumber
+
+
+@event("accounts")
+class AccountTransferred(Message):
+    """A card account hangs under another basic control account now (ACC-15)."""
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    former_control_account: ControlAccountNumber
+    version: int
+
+
+@event("accounts")
+class AccountHolderChanged(Message):
+    """The data of a card account's holder changed; the names are told, the rest is read (ACC-08)."""
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    first_name: Name
+    last_name: Name
+    embossed_name: EmbossedName
+    version: int
+
+
+@event("accounts")
+class AccountingChanged(Message):
+    """The fields by which a company books what is spent on a card account are these now (ACC-16)."""
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    employee_id: EmployeeId | None
+    cost_centre: CostCentre | None
+    universal_number: UniversalNumber | None
+    version: int
 
 
 # Views and reads

@@ -48,7 +48,8 @@ class Contract:
     a command may take before it counts as overdue (TRK-06), ``returns`` the view that a read answers with, ``listing``
     whether it answers with a page of them, ``sends_body`` whether its criteria travel in the body, not in the URL.
     ``lendable`` says that the function may be shared by a delegation (IDN-07), ``consent`` which function a second person
-    needs to consent where the handler asks for that.
+    needs to consent where the handler asks for that. A ``bulk`` command has an outcome for each of its items; what
+    becomes of an item later, such as a suspension that begins, is not the outcome of the command any more.
     """
 
     kind: Kind
@@ -63,6 +64,7 @@ class Contract:
     sends_body: bool = False
     lendable: bool = False
     consent: str | None = None
+    bulk: bool = False
 
     @cached_property
     def name(self) -> str:
@@ -167,6 +169,7 @@ def command(
     service_time: timedelta,
     lendable: bool = False,
     consent: str | None = None,
+    bulk: bool = False,
     version: int = 1,
 ) -> Callable[[type[M]], type[M]]:
     """Declare a command: something that ``owner`` is asked to do, and that gets a tracking number (TRK-01)."""
@@ -180,6 +183,7 @@ def command(
         service_time=service_time,
         lendable=lendable,
         consent=consent,
+        bulk=bulk,
     )
 
 

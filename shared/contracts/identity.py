@@ -393,7 +393,7 @@ class FunctionsLent(Message):
 
 @event("identity")
 class DelegationEnded(Message):
-    """A delegation came to its end: ``reason`` is ``revoked``, ``returned`` or ``expired``."""
+    """A delegation came to its end: ``reason`` is ``revoked``, ``returned``, ``expired`` or ``moved``."""
 
     delegation: str
     company: str

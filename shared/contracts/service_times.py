@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 AT_ONCE = timedelta(minutes=1)
+MINUTES_15 = timedelta(minutes=15)
 ONE_DAY = timedelta(days=1)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -36,11 +36,13 @@ class Items:
 class Scoped:
     """The field names something that lies under a control account, so a caller must be entitled to it.
 
-    ``owner`` is the service that knows where it lies, ``kind`` the sort of thing.
+    ``owner`` is the service that knows where it lies, ``kind`` the sort of thing. With ``owner_decides`` it is the owner
+    who says whether the caller may name it; the gateway only finds out where it lies.
     """
 
     owner: str
     kind: str
+    owner_decides: bool = False
 
 
 @dataclass(frozen=True, slots=True)

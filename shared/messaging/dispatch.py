@@ -285,7 +285,8 @@ class Dispatcher:
             yield Job(name="expire-held", every=timedelta(minutes=1), run=self._handling.expire)
 
     def _new_batch(self, session: orm.Session, now: datetime) -> Batch:
-        return Batch(session, self.service.name, now, self._settings, self.service.aggregates)
+        service = self.service
+        return Batch(session, service.name, now, self._settings, service.aggregates, service.settle_item)
 
     def _keep(self, session: orm.Session, publications: Sequence[Publication], now: datetime) -> None:
         outbox.keep(session, self._outbox, [(publication, None) for publication in publications], now)

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from shared.actor import Actor, Party
-from shared.contracts.base import Message
-from shared.contracts.outcomes import CommandCompleted, RequestStatus
+from shared.contracts.base import Message, UnknownMessage, catalogue
+from shared.contracts.outcomes import OUTCOMES, CommandCompleted, RequestStatus
 from shared.contracts.types import Channel
 from shared.database import insert_rows, update_rows
 from shared.errors import NotFound
@@ -49,13 +49,17 @@ class Aggregate:
 
 @dataclass
 class Batch:
-    """What the messages of one transaction share: the session, the loaded aggregates, and what is to be sent."""
+    """What the messages of one transaction share: the session, the loaded aggregates, and what is to be sent.
+
+    ``settle_item`` is told the outcomes that are those of one item of a bulk command.
+    """
 
     session: orm.Session
     source: str
     now: datetime
     settings: Settings
     aggregates: Mapping[str, Aggregate]
+    settle_item: "Callable[[Message, Transaction], None] | None" = None
     loaded: dict[type[Any], dict[str, Any]] = field(default_factory=dict)
     events: list[Envelope] = field(default_factory=list)
     inserts: dict[sa.Table, list[dict[str, Any]]] = field(default_factory=dict)
@@ -121,7 +125,8 @@ class Transaction:
     """One message's share of a transaction; ``now`` is the instant at which the batch was taken up.
 
     A handler publishes by `publish`, never by itself, and raises Rejected before it changes anything. ``approved`` says
-    that a second person has approved the command.
+    that a second person has approved the command. With ``is_item`` the work is one item of a bulk command, so that its
+    outcome is not the command's: it stays within the service.
     """
 
     batch: Batch
@@ -131,6 +136,7 @@ class Transaction:
     status: RequestStatus = RequestStatus.COMPLETED
     approved: bool = False
     approver_function: str | None = None
+    is_item: bool = False
     _before: list[tuple[Aggregate, Any, dict[str, Any]]] = field(default_factory=list)
 
     @property
@@ -175,6 +181,10 @@ class Transaction:
 
     def publish(self, event: Message, subject: str | None = None) -> None:
         """Send an event when the transaction commits."""
+        if self.is_item and isinstance(event, OUTCOMES):
+            if self.batch.settle_item:
+                self.batch.settle_item(event, self)
+            return
         caused = self.envelope.causes(event, source=self.batch.source, time=self.now, subject=subject)
         self.batch.events.append(caused)
 
@@ -215,9 +225,19 @@ class Transaction:
         self.publish(CommandCompleted(command_id=self.envelope.correlation_id, command=name, result=result))
 
     def continuing(
-        self, *, command_id: str, key: str, actor: str, on_behalf_of: str | None, channel: Channel
+        self,
+        *,
+        command_id: str,
+        key: str,
+        actor: str,
+        on_behalf_of: str | None,
+        channel: Channel,
+        subject: str | None = None,
     ) -> "Transaction":
-        """Return a transaction, in the same batch, for work that an earlier command left to the clock."""
+        """Return a transaction, in the same batch, for work that an earlier command left to the clock.
+
+        ``subject`` is what the work is about, which tells the items of a bulk command apart.
+        """
         envelope = replace(
             self.envelope,
             id=new_message_id(),
@@ -226,8 +246,9 @@ class Transaction:
             actor=actor,
             on_behalf_of=on_behalf_of,
             channel=channel,
+            subject=subject,
         )
-        return Transaction(self.batch, envelope)
+        return Transaction(self.batch, envelope, is_item=_is_bulk(key))
 
     def is_untouched(self) -> bool:
         """Return whether no watched aggregate has changed: what a rejection promises."""
@@ -238,6 +259,13 @@ class Transaction:
         for aggregate, thing, before in self._before:
             if aggregate.record and state_of(thing) != before:
                 aggregate.record(self, thing, before)
+
+
+def _is_bulk(key: str) -> bool:
+    try:
+        return catalogue[key].bulk
+    except UnknownMessage:  # what the clock itself began
+        return False
 
 
 def state_of(thing: Any) -> dict[str, Any]:

@@ -174,12 +174,15 @@ create unlogged table drawn as
     from (select n, {_COMPANY} company, floor(random() * {INTERMEDIATES * BASICS})::int place
         from generate_series(0, %(accounts)s - 1) n) d;
 alter table drawn add primary key (n);
-insert into account (account_id, product, name_key, embossed_name, master, intermediate, basic)
+insert into control_account (number, parent, level, version)
+    select distinct (1e14::bigint + company)::text, null, 'master', 1 from drawn
+    union select distinct (2e14::bigint + intermediate)::text, (1e14::bigint + company)::text, 'intermediate', 1 from drawn
+    union select distinct (3e14::bigint + basic)::text, (2e14::bigint + intermediate)::text, 'basic', 1 from drawn;
+insert into account (account_id, product, name_key, embossed_name, named, basic, placed)
     select account_id,
         (array['corporate_green', 'corporate_green', 'corporate_green', 'corporate_gold', 'corporate_gold',
             'corporate_purchasing', 'cobranded_corporate', 'corporate_platinum'])[1 + floor(random() * 8)::int],
-        surname_of || ' ' || first_name, upper(first_name || ' ' || surname_of),
-        (1e14::bigint + company)::text, (2e14::bigint + intermediate)::text, (3e14::bigint + basic)::text
+        surname_of || ' ' || first_name, upper(first_name || ' ' || surname_of), 1, (3e14::bigint + basic)::text, 1
     from (select drawn.*, translate(lpad(surname::text, 4, '0'), '0123456789', 'aeioubrstn') || 'er' surname_of,
         translate(floor(random() * 900 + 100)::text, '0123456789', 'aeioumlnrs') first_name from drawn) named
 """

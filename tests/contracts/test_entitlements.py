@@ -16,13 +16,14 @@ from deploy.demonstration import load_demonstration
 from deploy.demonstration.structure import COMPANIES, number_at
 from deploy.documents.examples import example_of
 from deploy.documents.routes import PREFIX, method_and_path
-from services.accounts.model import CardAccount
+from services.accounts.model import Bulk, CardAccount
 from services.identity import demonstration as identity_of
 from services.identity.model import Delegation, User
 from services.identity.rules import ROLES
 from shared.actor import EVERYWHERE, Party
 from shared.contracts import load_all
 from shared.contracts.base import Contract, Kind, catalogue
+from shared.contracts.bulk import BulkKind, BulkState
 from shared.contracts.schema import scopes_of
 from shared.messaging.bus import CommandSender, Publication, Sent
 from shared.settings import Settings
@@ -30,8 +31,8 @@ from shared.settings import Settings
 load_all()
 CONTRACTS = [*catalogue.commands(), *catalogue.reads()]
 PASSWORD = "correct horse battery staple"
-# What these name is found, or not, by the service itself and not by the gateway: it answers the command later.
-DECIDED_BY_THE_OWNER = {"tracking_number"}
+# What these name is the caller's, or not, as the service itself says and not the gateway: it answers a command later.
+DECIDED_BY_THE_OWNER = {"tracking_number", "bulk_id"}
 ROLE_IDS = sorted(ROLES)
 each_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)
 
@@ -153,7 +154,15 @@ def _there(shape: Embedded, master: str) -> dict[str, Any]:
     with shape.database("accounts").read() as session:
         below = sa.select(CardAccount.id).where(CardAccount.control_account.startswith(master[:5]))
         accounts = session.scalars(below.order_by(CardAccount.id)).all()
+    with shape.database("accounts").write() as session:
+        session.add(
+            Bulk(
+                id="blk_" + "0" * 26, kind=BulkKind.CANCELLATIONS, state=BulkState.CHECKED, uploaded_by="somebody",
+                uploaded_at=now, control_account=master,
+            )
+        )  # fmt: skip
     return {
+        "bulk_id": "blk_" + "0" * 26,
         "account_id": accounts[0],
         "account_ids": [accounts[0]],
         "control_account": master,
@@ -171,7 +180,7 @@ def _there(shape: Embedded, master: str) -> dict[str, Any]:
 @each_contract
 def test_who_may_do_what(system: System, contract: Contract, role: str) -> None:
     """Without the function 403; with it, what lies inside is reached and what lies outside is not found."""
-    named = set(scopes_of(contract.cls)) & (set(system.there) | DECIDED_BY_THE_OWNER)
+    named = set(scopes_of(contract.cls)) & set(system.there) - DECIDED_BY_THE_OWNER
     granted = contract.function is None or contract.function in ROLES[role].functions
     for place in ("here", "elsewhere"):
         before = len(system.broker.published)
@@ -188,7 +197,13 @@ def test_who_may_do_what(system: System, contract: Contract, role: str) -> None:
             assert answer.status_code == 202, told
             assert reached, told
         else:
-            assert answer.status_code == (404 if "tracking_number" in contract.path_fields else 200), told
+            assert answer.status_code == (404 if _is_hidden(contract, role, place) else 200), told
+
+
+def _is_hidden(contract: Contract, role: str, place: str) -> bool:
+    """Return whether a read finds nothing: there is no such request, and the file is another company's."""
+    foreign = place == "elsewhere" and ROLES[role].party is not Party.ISSUER
+    return "tracking_number" in contract.path_fields or (foreign and "bulk_id" in contract.path_fields)
 
 
 @each_contract
@@ -198,7 +213,7 @@ def test_every_command_and_every_read_is_tried_with_what_is_there(system: System
 
 
 def test_no_route_is_there_without_a_contract_or_a_session_of_ones_own(system: System) -> None:
-    """What is no contract is a fixed, short list: signing in, and what concerns the own user and session."""
+    """What is no contract is a fixed, short list: signing in, what concerns the own user and session, and files."""
     declared = {
         (method, PREFIX + path) for method, path in (method_and_path(contract) for contract in CONTRACTS)
     }
@@ -219,8 +234,32 @@ def test_no_route_is_there_without_a_contract_or_a_session_of_ones_own(system: S
         "/readyz",
         "/metrics",
     )
-    watched = "/tracking/{tracking_number}/events"
-    assert {path for path in others if not path.startswith(allowed)} == {watched}
+    watched, files = "/tracking/{tracking_number}/events", {"/bulk/{kind}", "/bulk/{bulk_id}/result"}
+    assert {path for path in others if not path.startswith(allowed)} == {watched, *files}
+
+
+@pytest.mark.parametrize("role", ROLE_IDS)
+@pytest.mark.parametrize("kind", BulkKind)
+def test_who_may_upload_a_file(system: System, kind: BulkKind, role: str) -> None:
+    """Whoever may submit it, and nobody else; what is in the row is another's business."""
+    submit = next(c for c in catalogue.commands("accounts") if (c.route or "").startswith(f"/bulk/{kind}/"))
+    headers = {"Authorization": f"Bearer {system.tokens['here.' + role.replace('_', '-')]}"}
+    answer = system.client.post(f"{PREFIX}/bulk/{kind}", data="x\n", content_type="text/csv", headers=headers)
+    granted = submit.function in ROLES[role].functions
+    assert answer.status_code == (422 if granted else 403), answer.text
+    assert answer.get_json()["code"] == ("unknown_column" if granted else "function_not_granted")
+
+
+def test_a_result_is_fetched_by_whoever_may_see_the_file(system: System) -> None:
+    path = f"{PREFIX}/bulk/{system.there['bulk_id']}/result"
+    for user, status in (
+        ("here.programme-manager", 200),
+        ("elsewhere.programme-manager", 404),
+        ("here.cardholder", 403),
+        ("here.issuer-help-desk", 200),
+    ):
+        answer = system.client.get(path, headers={"Authorization": f"Bearer {system.tokens[user]}"})
+        assert answer.status_code == status, (user, answer.text)
 
 
 def test_a_watcher_needs_the_function_too(system: System) -> None:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from math import gcd
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
-from sqlalchemy import orm
 from stdnum import luhn
 
 from deploy.cli import cardwork
@@ -28,6 +28,7 @@ from services.accounts.rules import card_expiry, embossed
 from services.identity.rules import ROLES, functions_of
 from services.identity.sign_in import Visit, sign_in
 from services.tracking.model import account as tracked_account
+from services.tracking.model import control_account as tracked_control_account
 from shared.actor import EVERYWHERE
 from shared.contracts.accounts import AccountStatus, CancelReason, OpenAccount, PaymentStatus, Product
 from shared.contracts.schema import strict
@@ -258,8 +259,8 @@ def test_tracking_knows_the_accounts_by_name_and_kind(shape: Shape) -> None:
     load_demonstration(shape, 50)
     with shape.database("accounts").read() as session:
         expected = {
-            (one.id, one.product, one.name_key, one.embossed_name, *one.structure.path.split("/"))
-            for one in session.scalars(sa.select(CardAccount).options(orm.joinedload(CardAccount.structure)))
+            (one.id, one.product, one.name_key, one.embossed_name, 1, one.control_account, 1)
+            for one in session.scalars(sa.select(CardAccount))
         }
     assert _known_to_tracking(shape) == expected
     with shape.database("tracking").write() as session:
@@ -268,9 +269,17 @@ def test_tracking_knows_the_accounts_by_name_and_kind(shape: Shape) -> None:
     assert _known_to_tracking(shape) == expected
 
 
-def _known_to_tracking(shape: Shape) -> set[tuple[str, ...]]:
+def _known_to_tracking(shape: Shape) -> set[tuple[Any, ...]]:
     with shape.database("tracking").read() as session:
         return {tuple(row) for row in session.execute(sa.select(tracked_account))}
+
+
+@both_shapes
+def test_tracking_knows_where_control_accounts_lie(shape: Shape) -> None:
+    load_demonstration(shape, 1)
+    with shape.database("tracking").read() as session:
+        known = {tuple(row) for row in session.execute(sa.select(tracked_control_account))}
+    assert known == {(node.number, node.parent, node.level, 1) for node in nodes()}
 
 
 def test_users_can_sign_in_with_the_listed_passwords(shape: Shape) -> None:

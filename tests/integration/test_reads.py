@@ -36,7 +36,7 @@ def test_the_structure_is_listed_parents_first_with_counts(pa: Portal) -> None:
     }
     assert totals["master"] == totals["basic"] > 0
     one = nodes[-1]
-    assert pa.get(f"/control-accounts/{one['number']}") == one
+    assert one.items() <= pa.get(f"/control-accounts/{one['number']}").items()
 
 
 def test_pages_together_hold_every_row_once(pa: Portal) -> None:

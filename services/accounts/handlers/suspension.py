@@ -6,6 +6,7 @@ from typing import Any
 from services.accounts.holds import close_hold, put_in_force, resume_if_free
 from services.accounts.model import CardAccount, Hold, of_request, open_holds
 from services.accounts.rules import may_lift, origin_of, suspension_period
+from services.accounts.settings import settings_at
 from shared.contracts.accounts import (
     SuspendAccount,
     UnsuspendAccount,
@@ -22,7 +23,7 @@ def suspend_account(command: SuspendAccount, tx: Transaction) -> dict[str, Any]:
     account.must_be_open()
     start, end = suspension_period(
         effective_at=command.effective_at, ends_at=command.ends_at, now=tx.now,
-        longest=timedelta(days=tx.settings.longest_suspension_days),
+        longest=timedelta(days=settings_at(account.structure, tx).suspension_cap_days),
     )  # fmt: skip
     origin = origin_of(tx.actor.party)
     for hold in open_holds(tx.session, [account.id]):

@@ -44,6 +44,43 @@ def upgrade() -> None:
         sa.Column("company_name", sa.String(length=100), nullable=False),
         sa.Column("company_number", sa.String(length=20), nullable=False),
         sa.Column("contact", sa.String(length=100), nullable=True),
+        sa.Column("products", sa.String(length=250), nullable=True),
+        sa.Column(
+            "liability",
+            sa.Enum("corporate", "individual", "joint", name="liability", native_enum=False, length=40),
+            nullable=True,
+        ),
+        sa.Column("billing_cycle_day", sa.Integer(), nullable=True),
+        sa.Column("renewal_months", sa.Integer(), nullable=True),
+        *(
+            sa.Column(
+                name,
+                sa.Enum("absent", "optional", "mandatory", name="fielduse", native_enum=False, length=40),
+                nullable=True,
+            )
+            for name in ("employee_id", "cost_centre", "universal_number")
+        ),
+        sa.Column(
+            "statement_option",
+            sa.Enum(
+                "paper_on",
+                "paper_off",
+                "holder_choice",
+                name="statementoption",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column(
+            "billing_model",
+            sa.Enum(
+                "individual", "central", "business_travel", name="billingmodel", native_enum=False, length=40
+            ),
+            nullable=True,
+        ),
+        sa.Column("suspension_cap_days", sa.Integer(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["parent"],
             ["control_account.number"],
@@ -77,6 +114,13 @@ def upgrade() -> None:
     with op.batch_alter_table("inbox", schema=None) as batch_op:
         batch_op.create_index("inbox_by_time", ["received_at"], unique=False, postgresql_using="brin")
 
+    op.create_table(
+        "live_accounts",
+        sa.Column("control_account", sa.String(length=15), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("difference", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("control_account", "id"),
+    )
     op.create_table(
         "outbox",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -309,6 +353,109 @@ def upgrade() -> None:
             postgresql_where=sa.text("closed_at is null"),
             sqlite_where=sa.text("closed_at is null"),
         )
+    op.create_table(
+        "bulk",
+        sa.Column("id", sa.String(length=30), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "cancellations",
+                "suspensions",
+                "openings",
+                "transfers",
+                "holders",
+                "accounting",
+                name="bulkkind",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "checking", "checked", "running", "finished", name="bulkstate", native_enum=False, length=40
+            ),
+            nullable=False,
+        ),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("control_account", sa.String(length=15), nullable=True),
+        sa.Column("uploaded_by", sa.String(length=64), nullable=False),
+        sa.Column("uploaded_for", sa.String(length=64), nullable=True),
+        sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("command_id", sa.String(length=36), nullable=True),
+        sa.Column("command_key", sa.String(length=100), nullable=True),
+        sa.Column("actor", sa.String(length=64), nullable=True),
+        sa.Column("on_behalf_of", sa.String(length=64), nullable=True),
+        sa.Column(
+            "party",
+            sa.Enum("holder", "client", "issuer", "system", name="party", native_enum=False, length=40),
+            nullable=True,
+        ),
+        sa.Column("company", sa.String(length=20), nullable=True),
+        sa.Column("granted", sa.Text(), nullable=True),
+        sa.Column(
+            "channel",
+            sa.Enum("portal", "api", "operator", "system", name="channel", native_enum=False, length=40),
+            nullable=True,
+        ),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["control_account"],
+            ["control_account.number"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("command_id"),
+    )
+    with op.batch_alter_table("bulk", schema=None) as batch_op:
+        batch_op.create_index(
+            "bulk_running",
+            ["submitted_at"],
+            unique=False,
+            postgresql_where=sa.text("state = 'running'"),
+            sqlite_where=sa.text("state = 'running'"),
+        )
+        batch_op.create_index(batch_op.f("ix_bulk_control_account"), ["control_account"], unique=False)
+        batch_op.create_index(batch_op.f("ix_bulk_uploaded_by"), ["uploaded_by"], unique=False)
+
+    op.create_table(
+        "bulk_item",
+        sa.Column("bulk_id", sa.String(length=30), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "waiting",
+                "carried_out",
+                "accepted",
+                "refused",
+                "failed",
+                "withdrawn",
+                name="itemstate",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=False,
+        ),
+        sa.Column("subject", sa.String(length=64), nullable=True),
+        sa.Column("account_id", sa.String(length=30), nullable=True),
+        sa.Column("payload", sa.Text(), nullable=True),
+        sa.Column("code", sa.String(length=60), nullable=True),
+        sa.Column("field", sa.String(length=60), nullable=True),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("attempts", sa.SmallInteger(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["bulk_id"],
+            ["bulk.id"],
+        ),
+        sa.PrimaryKeyConstraint("bulk_id", "number"),
+    )
+    with op.batch_alter_table("bulk_item", schema=None) as batch_op:
+        batch_op.create_index("bulk_item_by_state", ["bulk_id", "state", "number"], unique=False)
+        batch_op.create_index("bulk_item_by_subject", ["bulk_id", "subject"], unique=False)
+
     op.create_table(
         "issuer_order",
         sa.Column("id", sa.String(length=30), nullable=False),

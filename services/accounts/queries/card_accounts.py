@@ -42,7 +42,7 @@ def _loading(*, postgresql_: bool) -> sa.Select[CardAccount]:
         sa.select(CardAccount)
         .where(CardAccount.id.in_(given_values(postgresql_=postgresql_)))
         .join(CardAccount.structure)
-        .options(orm.contains_eager(CardAccount.structure))
+        .options(orm.contains_eager(CardAccount.structure).load_only(ControlAccount.path))
         .order_by(CardAccount.id)
         .with_for_update(of=CardAccount)
     )

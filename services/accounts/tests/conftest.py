@@ -1,4 +1,4 @@
-"""Accounts under test, on SQLite and on PostgreSQL, with a clock that tests move and an issuer that can be away."""
+"""Accounts by itself, on SQLite and on PostgreSQL, without a broker: commands in, events and answers out."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +7,25 @@ import pytest
 
 from services.accounts.jobs import orders
 from services.accounts.service import service
+from services.accounts.tests.company import Companies
 from services.accounts.tests.programme import Programme, running
+from shared.database import Database
 from shared.service import Service
 
 
 @pytest.fixture(scope="session")
 def service_under_test() -> Service:
     return service
+
+
+@pytest.fixture
+def companies(tables: str) -> Iterator[Companies]:
+    """The service with two companies and no card account."""
+    database = Database(tables, pool_size=10)
+    made = Companies(database)
+    made.build()
+    yield made
+    database.close()
 
 
 @pytest.fixture(autouse=True)
@@ -24,5 +36,5 @@ def enough_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def programme(tables: str, tmp_path: Path) -> Iterator[Programme]:
-    """A programme with one basic control account."""
+    """A programme with one basic control account, whose cards are made by an issuer that can be away."""
     yield from running(tables, tmp_path)

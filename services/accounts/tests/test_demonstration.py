@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 
 from services.accounts import demonstration
 from services.accounts.demonstration import Account, Holder, HoldInForce, Node, load
-from services.accounts.model import Card, CardAccount, ControlAccount, Hold, open_holds
+from services.accounts.model import Card, CardAccount, ControlAccount, Hold, live_accounts, open_holds
 from services.accounts.service import service
 from services.accounts.vault import vault_of
 from shared.contracts.accounts import AccountStatus, HoldOrigin
@@ -158,6 +158,20 @@ def test_accounts_are_written_whole(store: Database) -> None:
     assert vault.decrypt(card.number_encrypted, card.id) == account(2).card_number
     assert card.number_hash == vault.hash(account(2).card_number)
     assert (card.last_four, card.live, card.expires_on) == ("0002", True, date(2029, 1, 31))
+
+
+def test_live_accounts_are_counted(store: Database) -> None:
+    class OneCancelled(Accounts):
+        def part(self, start: int, stop: int) -> Iterator[Account]:
+            for one in super().part(start, stop):
+                yield one._replace(status="cancelled") if one.id == account(3).id else one
+
+    load(store, KEYS, NODES, OneCancelled(10))
+    with store.read() as session:
+        counted = session.execute(
+            sa.select(live_accounts.c.control_account, live_accounts.c.difference)
+        ).all()
+    assert [tuple(row) for row in counted] == [(NODES[1].number, 9)]
 
 
 def test_it_is_loaded_once(store: Database) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from services.gateway.calls import Answer
+from services.gateway.calls import Answer, Body
 from services.gateway.tests.test_edge import KEYS, SESSION, TOKEN, System
 from shared.actor import Actor, Verifier
 from shared.clock import utc_now
@@ -38,13 +38,15 @@ class Door(System):
         self.answer = Answer(200, {}, b'{"done": true}')
         super().__init__(**settings)
 
-    def service(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def service(self, method: str, path: str, headers: Mapping[str, str], body: Body) -> Answer:
         """Answer as identity would."""
         if path == "/sessions/check":
             return Answer(200, {}, orjson.dumps({"sessions": [SESSION]}))
         assertion = headers["Authorization"].removeprefix("Bearer ")
         actor = Verifier(KEYS["assertion_public_key"], "identity").verify(assertion, utc_now())
-        self.heard.append((method, path, actor, orjson.loads(body) if body else None))
+        self.heard.append(
+            (method, path, actor, orjson.loads(body) if body and isinstance(body, bytes) else None)
+        )
         return self.answer
 
     def ask(self, method: str, path: str, body: Any, token: str | None = TOKEN) -> Any:

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from deploy.keys import make_keys
 from services.gateway import commands, progress
 from services.gateway.app import gateway_app
-from services.gateway.calls import Answer, NoAnswer
+from services.gateway.calls import Answer, Body, NoAnswer
 from services.gateway.upstream import Assertions, Upstream
 from shared.actor import Signer, Verifier
 from shared.clock import utc_now
@@ -133,11 +133,11 @@ class System:
         )
         self.client: FlaskClient = app.test_client()
 
-    def service(self, _: str, path: str, __: Mapping[str, str], body: bytes) -> Answer:
+    def service(self, _: str, path: str, __: Mapping[str, str], body: Body) -> Answer:
         """Answer as the services behind the gateway would."""
         if self.services_away:
             raise NoAnswer("refused")
-        self.asked.append((path, orjson.loads(body) if body else None))
+        self.asked.append((path, orjson.loads(body) if body and isinstance(body, bytes) else None))
         if path == f"/tracking/{NUMBER}" and not self.visible:
             return _problem(404, "not_found")
         if path == "/sessions":
@@ -462,3 +462,24 @@ def test_a_secret_that_is_too_long_is_refused_by_name(system: System) -> None:
     answer = system.post("/api/v1/users", body)
     assert answer.status_code == 422
     assert answer.get_json()["errors"][0]["pointer"] == "/secret_phrase"
+
+
+@pytest.mark.parametrize(
+    ("measured", "status", "code"),
+    [
+        ({"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}, 411, "length_required"),
+        ({"CONTENT_LENGTH": "22020096"}, 413, "file_too_large"),
+    ],
+)
+def test_a_file_without_a_length_or_with_too_much_of_it_goes_no_further(
+    system: System, measured: dict[str, str], status: int, code: str
+) -> None:
+    answer = system.client.post(
+        "/api/v1/bulk/cancellations",
+        data=b"account_id,reason\n",
+        content_type="text/csv",
+        environ_overrides=measured,
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    )
+    assert (answer.status_code, answer.get_json()["code"]) == (status, code)
+    assert not [path for path, _ in system.asked if path.startswith("/bulk")]

@@ -44,6 +44,7 @@ def upgrade() -> None:
         "control_account",
         sa.Column("number", sa.String(length=15), nullable=False),
         sa.Column("path", sa.String(length=50), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
     )
     op.create_table(

@@ -72,18 +72,24 @@ def upgrade() -> None:
             sa.String(length=26).with_variant(sa.VARCHAR(length=26, collation="C"), "postgresql"),
             nullable=False,
         ),
-        sa.Column("master", sa.String(length=15), nullable=True),
-        sa.Column("intermediate", sa.String(length=15), nullable=True),
+        sa.Column("named", sa.Integer(), nullable=False),
         sa.Column("basic", sa.String(length=15), nullable=False),
+        sa.Column("placed", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("account_id"),
     )
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.create_index("account_by_embossed_name", ["embossed_name"], unique=False)
         batch_op.create_index("account_by_name", ["name_key"], unique=False)
         batch_op.create_index("account_of_basic", ["basic"], unique=False)
-        batch_op.create_index("account_of_intermediate", ["intermediate"], unique=False)
-        batch_op.create_index("account_of_master", ["master"], unique=False)
 
+    op.create_table(
+        "control_account",
+        sa.Column("number", sa.String(length=15), nullable=False),
+        sa.Column("parent", sa.String(length=15), nullable=True),
+        sa.Column("level", sa.String(length=12), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+    )
     op.create_table(
         "day",
         sa.Column("day", sa.Date(), nullable=False),

@@ -1,5 +1,6 @@
 """Every criterion of a search, alone and with others, in pages, within what a caller may see (TRK-02)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from services.tracking.tests.conftest import (
 from shared.actor import Actor
 from shared.contracts.accounts import AccountOpened, Product, SuspendAccount
 from shared.contracts.outcomes import CommandAccepted, CommandCompleted, CommandRejected, RequestStatus
+from shared.contracts.structure import ControlAccountOpened, Level
 from shared.contracts.tracking import FindRequests, SearchRequests
 from shared.contracts.types import Channel
 from shared.errors import Rejected
@@ -29,6 +31,18 @@ VIEW = "tracking.view"
 SMITH, GARCIA, NOBODY = (f"acc_{letter * 26}" for letter in "sgn")
 
 
+def structure(tracking: Tracking, path: Sequence[str]) -> list[Envelope]:
+    """Return what accounts told when the control accounts of a path were opened, in no particular order."""
+    opened = zip(path, (None, *path), Level, strict=False)
+    events = [
+        ControlAccountOpened(number=number, parent=parent, level=level) for number, parent, level in opened
+    ]
+    return [
+        tracking.cancellation(scope=path).causes(event, source="accounts", time=NOON)
+        for event in reversed(events)
+    ]
+
+
 @pytest.fixture
 def asked(tracking: Tracking) -> dict[str, Envelope]:
     """Two months of requests about two accounts, by several users, here and elsewhere, each named."""
@@ -36,6 +50,7 @@ def asked(tracking: Tracking) -> dict[str, Envelope]:
         (SMITH, "Zoë", "Smith", Product.CORPORATE_GOLD, PATH),
         (GARCIA, "Ana", "García", Product.CORPORATE_GREEN, ELSEWHERE),
     ]
+    tracking.hear(*structure(tracking, PATH), *structure(tracking, ELSEWHERE))
     for account_id, first, last, product, scope in opened:
         event = AccountOpened(
             account_id=account_id, control_account=scope[2], product=product, first_name=first, last_name=last,

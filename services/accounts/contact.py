@@ -1,0 +1,84 @@
+"""What a holder's address and phones must be to reach somebody: pure checks, against lists that others keep (ACC-08)."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+import phonenumbers
+
+from shared.errors import Rejected
+
+PHONES = ("business_phone", "home_phone", "other_phone")
+
+# Where a country's postcodes have one well-known form; elsewhere anything goes.
+_POSTCODES = {
+    "AT": r"\d{4}",
+    "BE": r"\d{4}",
+    "CA": r"[A-Z]\d[A-Z] ?\d[A-Z]\d",
+    "CH": r"\d{4}",
+    "CZ": r"\d{3} ?\d{2}",
+    "DE": r"\d{5}",
+    "DK": r"\d{4}",
+    "ES": r"\d{5}",
+    "FI": r"\d{5}",
+    "FR": r"\d{5}",
+    "GB": r"[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}",
+    "IE": r"[A-Z]\d[\dW] ?[A-Z\d]{4}",
+    "IT": r"\d{5}",
+    "LU": r"\d{4}",
+    "NL": r"\d{4} ?[A-Z]{2}",
+    "NO": r"\d{4}",
+    "PL": r"\d{2}-\d{3}",
+    "PT": r"\d{4}-\d{3}",
+    "SE": r"\d{3} ?\d{2}",
+    "US": r"\d{5}(-\d{4})?",
+}
+
+
+def checked_contact(given: Mapping[str, str], known: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the given fields of a holder as they are to be kept, phones in their international form.
+
+    ``known`` is what holds of the fields that are not given. Raises Rejected naming the field that is wrong.
+    """
+    country = given.get("country", known.get("country"))
+    if "country" in given:
+        _check_country(given["country"])
+    postcode = given.get("postcode", known.get("postcode"))
+    if given.keys() & {"country", "postcode"} and country and postcode:
+        _check_postcode(postcode, country)
+    phones = {name: _phone(given[name], country, name) for name in PHONES if name in given}
+    return {**given, **phones}
+
+
+def _check_country(country: str) -> None:
+    if country not in _countries():
+        raise Rejected("unknown_country", f"{country} is no country of ISO 3166.", "country")
+
+
+def _check_postcode(postcode: str, country: str) -> None:
+    form = _POSTCODES.get(country)
+    if form and not re.fullmatch(form, postcode.upper(), re.ASCII):
+        raise Rejected("postcode_not_of_country", f"{postcode} is no postcode of {country}.", "postcode")
+
+
+def _phone(text: str, country: str | None, field: str) -> str:
+    try:
+        number = phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException as error:
+        raise Rejected(
+            "not_a_phone_number",
+            f"{text} is no phone number; begin a number abroad with + and its country.",
+            field,
+        ) from error
+    # Whether a number could exist, not whether it was given out: regulators do that faster than anybody lists it.
+    if not phonenumbers.is_possible_number(number):
+        raise Rejected("not_a_phone_number", f"No phone number is like {text}.", field)
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+@cache
+def _countries() -> frozenset[str]:
+    """Return the codes of ISO 3166, which come with the time zones."""
+    lines = (files("tzdata.zoneinfo") / "iso3166.tab").read_text(encoding="utf-8").splitlines()
+    return frozenset(line[:2] for line in lines if line and not line.startswith("#"))

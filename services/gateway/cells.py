@@ -1,0 +1,9 @@
+"""A value as a cell of a CSV file."""
+
+from typing import Any
+
+
+def cell(value: Any) -> str:
+    """Return the text of a cell; a spreadsheet would run one that begins like a formula."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
