@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.accounts.model import ControlAccount, OrderAct
+from services.accounts.opening import name_on_card
 from services.accounts.orders import place_order
 from shared.contracts.accounts import OpenAccount
 from shared.contracts.outcomes import RequestStatus
@@ -22,7 +23,7 @@ def open_account(command: OpenAccount, tx: Transaction) -> dict[str, Any]:
             "Card accounts hang under basic control accounts.",
             "control_account",
         )
-    asked = tolerant(OpenAccount).dump(command)
+    asked = {**tolerant(OpenAccount).dump(command), "embossed_name": name_on_card(command)}
     account_id = new_id("acc")
     place_order(tx, OrderAct.OPEN, account_id, card_id=new_id("crd"), facts=asked)
     tx.finish_later(RequestStatus.PROCESSING)
