@@ -23,12 +23,14 @@ from services.accounts.bulk.kinds import KINDS
 from services.accounts.bulk.upload import PORTION, take_in
 from services.accounts.model import CardAccount, ControlAccount, Hold
 from services.accounts.service import service
+from services.accounts.tests.test_bulk_files import workbook
 from shared.actor import EVERYWHERE, Actor, Party, Signer, Verifier
 from shared.contracts import load_all
 from shared.contracts.accounts import AccountingField, AccountStatus, CancelReason, UnsuspendAccount
 from shared.contracts.base import Message
 from shared.contracts.bulk import (
     CSV,
+    XLSX,
     AccountingOfAccount,
     BulkKind,
     CancelAccounts,
@@ -416,6 +418,15 @@ def test_a_file_that_says_the_same_over_many_portions_is_found_out(accounts: Acc
     late = accounts.items(bulk["bulk_id"])[-1]
     assert (late["row"], late["code"]) == (451, "duplicate_row")
     assert late["message"].startswith("Row 2 ")
+
+
+def test_a_workbook_is_as_good_as_a_csv_file(accounts: Accounts) -> None:
+    account = accounts.new_account()
+    cell = '<c t="inlineStr"><is><t>{}</t></is></c>'.format
+    sheet = f"<row>{cell('Account ID')}{cell('Reason')}</row><row>{cell(account)}{cell('fraud')}</row>"
+    bulk = accounts.upload("cancellations", workbook(sheet).read(), media_type=XLSX)
+    assert (bulk["waiting"], bulk["refused"]) == (1, 0)
+    assert [item["account_id"] for item in accounts.items(bulk["bulk_id"])] == [account]
 
 
 # Who may do what with a file

@@ -483,3 +483,19 @@ def test_a_file_without_a_length_or_with_too_much_of_it_goes_no_further(
     )
     assert (answer.status_code, answer.get_json()["code"]) == (status, code)
     assert not [path for path, _ in system.asked if path.startswith("/bulk")]
+
+
+def test_a_list_lies_where_all_of_it_lies(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is to approve it, or to see it, has to be entitled to all of it (ACC-11, Part 2 no. 6)."""
+    paths = ANSWERS["/scopes"]["account"]
+    monkeypatch.setitem(paths, ACCOUNT, [MASTER, "100000000000002", "100000000000003"])
+    monkeypatch.setitem(paths, OTHER, [MASTER, "100000000000002", "100000000000004"])
+    body = {"account_ids": [ACCOUNT, OTHER], "reason": "fraud"}
+    assert system.post("/api/v1/accounts/bulk/cancel", body).status_code == 202
+    assert decode(system.broker.published[-1].body).scope == (MASTER, "100000000000002")
+
+
+def test_a_list_with_something_foreign_in_it_is_not_found(system: System) -> None:
+    body = {"account_ids": [ACCOUNT, OTHER], "reason": "fraud"}
+    assert system.post("/api/v1/accounts/bulk/cancel", body).status_code == 404
+    assert system.broker.published == []
