@@ -25,13 +25,18 @@ def grants_of(session: orm.Session, users: Collection[str]) -> dict[str, set[Pai
     return found
 
 
-def places_of(session: orm.Session, numbers: Collection[str]) -> Mapping[str, str]:
-    """Return the path of each of these control accounts; raises NotFound where one is unknown."""
+def places_of(
+    session: orm.Session, numbers: Collection[str], *, until_commit: bool = False
+) -> Mapping[str, str]:
+    """Return the path of each of these control accounts; raises NotFound where one is unknown.
+
+    ``until_commit`` keeps them from moving meanwhile, so that rights that are given there are seen by who moves them.
+    """
     wanted = set(numbers) - {EVERYWHERE}
-    found = session.execute(
-        sa.select(ControlAccount.number, ControlAccount.path).where(ControlAccount.number.in_(wanted))
-    )
-    paths = {row.number: row.path for row in found}
+    asked = sa.select(ControlAccount.number, ControlAccount.path).where(ControlAccount.number.in_(wanted))
+    if until_commit:
+        asked = asked.order_by(ControlAccount.number).with_for_update(read=True)
+    paths = {row.number: row.path for row in session.execute(asked)}
     if paths.keys() != wanted:
         raise NotFound("control account", "control_accounts")
     return paths
@@ -70,7 +75,7 @@ def check_pairs(user: User, pairs: Collection[Pair], tx: Transaction) -> None:
             "The issuer's own people act everywhere (*), a company's users over its control accounts.",
             "give",
         )
-    _check_paths(user, places_of(tx.session, numbers).values(), tx)
+    _check_paths(user, places_of(tx.session, numbers, until_commit=True).values(), tx)
 
 
 def _check_functions(user: User, wanted: Collection[str], tx: Transaction) -> None:

@@ -83,6 +83,31 @@ def test_a_list_from_the_screen_is_cancelled_at_once(installation: Installation,
     assert detail["control_account"]
 
 
+def test_accounting_fields_of_a_list(installation: Installation, pa: Portal) -> None:
+    """ACC-17: one value for all, and for some their own."""
+    first, second = installation.new_account(), installation.new_account()
+    body = {
+        "account_ids": [first, second],
+        "cost_centre": "CC-1",
+        "each": [{"account_id": second, "cost_centre": "CC-2", "employee_id": "E2"}],
+    }
+    done = pa.send("/accounts/bulk/accounting", body, wait=10)
+    assert done.status_code == 200, done.text
+    assert done.json()["result"]["carried_out"] == 2
+    assert [pa.get(f"/accounts/{one}")["cost_centre"] for one in (first, second)] == ["CC-1", "CC-2"]
+
+
+def test_a_file_may_be_larger_than_any_other_body(pa: Portal) -> None:
+    text = "account_id,reason\n" + "".join(f"acc_{number:026d},fraud\n" for number in range(3_000))
+    assert len(text) > 64 * 1024
+    file = upload(pa, "cancellations", text).json()
+    assert (file["rows"], file["refused"]) == (3_000, 3_000)
+    result = pa.http.get(f"/bulk/{file['bulk_id']}/result").raise_for_status().text
+    assert len(result.splitlines()) == 3_001, "every page of it"
+    refused = pa.send(file["links"]["submit"].removeprefix("/api/v1"), {"skip_findings": True}, wait=10)
+    assert refused.json()["code"] == "nothing_to_do"
+
+
 @pytest.mark.parametrize("ids", [[], ["acc_" + "0" * 26] * 21])
 def test_a_list_from_the_screen_has_one_to_twenty_accounts(pa: Portal, ids: list[str]) -> None:
     answer = pa.send("/accounts/bulk/cancel", {"account_ids": ids, "reason": "dormant"})

@@ -67,7 +67,7 @@ def _control_accounts_of(command: EnrolUser, company: Company | None, tx: Transa
         raise Rejected(
             "control_account_required", "Say over which control accounts the user works.", "control_accounts"
         )
-    for path in places_of(tx.session, command.control_accounts).values():
+    for path in places_of(tx.session, command.control_accounts, until_commit=True).values():
         if path.partition("/")[0] != company.control_account:
             raise Rejected(
                 "wrong_company", "These control accounts do not belong to the company.", "control_accounts"

@@ -1,11 +1,13 @@
 """Rights follow a part of the structure that moves, but never out of a company (IDN-05)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from services.identity.model import ControlAccount, Delegation
+from services.identity.entitlements import places_of
+from services.identity.model import ControlAccount, Delegation, Grant
 from services.identity.tests.conftest import ANNA, COMPANY, MASTER, Identity
 from shared.actor import Actor, Party
 from shared.contracts.base import Message
@@ -14,6 +16,7 @@ from shared.contracts.structure import ControlAccountMoved, ControlAccountOpened
 from shared.ids import new_id, new_message_id
 from shared.messaging.bus import Delivery
 from shared.messaging.envelope import Envelope, encode
+from shared.testing.eventually import eventually
 
 NORTH, SOUTH = ANNA["control_accounts"]
 SALES, LEGAL, OTHER, FOREIGN = "100000000000011", "100000000000021", "200000000000000", "200000000000001"
@@ -157,3 +160,24 @@ def test_what_overtook_its_opening_comes_again(structure: Identity) -> None:
     assert waiting.attempt == 1
     hear(structure, opened(new, NORTH), waiting.message())
     assert paths(structure)[new] == f"{MASTER}/{SOUTH}/{new}"
+
+
+@pytest.mark.parametrize("tables", ["postgresql"], indirect=True)
+def test_rights_that_are_given_while_their_place_moves_are_not_forgotten(structure: Identity) -> None:
+    """Who gives them has looked at the company before; the move waits, and takes them too."""
+    structure.enrol(user_id="ben", email="ben@company.example", control_accounts=[SOUTH])
+    with ThreadPoolExecutor(1) as pool:
+        with structure.store.write() as session:
+            assert places_of(session, [SALES], until_commit=True) == {SALES: f"{MASTER}/{NORTH}/{SALES}"}
+            moving = pool.submit(hear, structure, moved(NORTH, OTHER))
+            eventually(lambda: _waits(structure), describe="the move waits for who gives rights")
+            ben = structure.user("ben").id
+            session.add(Grant(user=ben, function="accounts.cancel", control_account=SALES))
+        moving.result()
+    assert rights(structure, "ben") == {SOUTH}
+
+
+def _waits(identity: Identity) -> bool:
+    waiting = sa.text("select exists (select from pg_locks where not granted)")
+    with identity.store.read() as session:
+        return bool(session.scalar(waiting))
