@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from services.accounts.jobs import orders
 from services.accounts.service import service
 from services.accounts.tests.programme import Programme, running
 from shared.service import Service
@@ -19,7 +18,7 @@ def service_under_test() -> Service:
 @pytest.fixture(autouse=True)
 def enough_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an errand take as long as it needs, on however slow a machine; how it is cut short has a test of its own."""
-    monkeypatch.setattr(orders, "LONGEST_RUN_SECONDS", 60)
+    monkeypatch.setattr("services.accounts.jobs.orders.LONGEST_RUN_SECONDS", 60)
 
 
 @pytest.fixture
