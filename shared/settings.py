@@ -76,6 +76,7 @@ class Settings:
     longest_delegation_days: int = 365
     approval_days: int = 7
     longest_suspension_days: int = 365
+    dormant_months: int = 18
 
     service_times: str | None = None
     tracking_months: int = 84

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from calendar import monthrange
 from datetime import date, datetime, timedelta
 
 from shared.actor import Party
@@ -66,3 +67,14 @@ def card_expiry(issued_on: date) -> date:
     year, month = issued_on.year + CARD_YEARS, issued_on.month
     following = date(year + month // 12, month % 12 + 1, 1)
     return following - timedelta(days=1)
+
+
+def months_before(day: date, months: int) -> date:
+    """Return the same day so many months earlier, or the last day of a shorter month."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def is_dormant(nil_since: date | None, today: date, months: int) -> bool:
+    """Return whether a balance has been nil for so many months that the account is dormant by policy (ACC-22)."""
+    return nil_since is not None and nil_since <= months_before(today, months)

@@ -3,15 +3,16 @@
 from datetime import timedelta
 from pathlib import Path
 
-from services.accounts import jobs
+from services.accounts import jobs, reactions
 from services.accounts.handlers import cancellation, opening, structure, suspension
 from services.accounts.history import record_changes
 from services.accounts.holds import withdraw_hold
 from services.accounts.model import Base, CardAccount, ControlAccount
-from services.accounts.queries import card_accounts
+from services.accounts.queries import card_accounts, search
 from services.accounts.queries import structure as structure_queries
 from shared.contracts import accounts as account_contracts
 from shared.contracts import structure as structure_contracts
+from shared.contracts.statements import AccountStandingChanged
 from shared.messaging.transaction import Aggregate
 from shared.service import Job, Service
 
@@ -29,11 +30,12 @@ service = Service(
     queries={
         structure_contracts.ListControlAccounts: structure_queries.list_control_accounts,
         structure_contracts.GetControlAccount: structure_queries.get_control_account,
-        account_contracts.FindAccounts: card_accounts.find_accounts,
-        account_contracts.FindAccountsByCard: card_accounts.find_accounts_by_card,
+        account_contracts.FindAccounts: search.find_accounts,
+        account_contracts.FindAccountsByCard: search.find_accounts_by_card,
         account_contracts.GetAccount: card_accounts.get_account,
         account_contracts.GetAccountHistory: card_accounts.get_account_history,
     },
+    reactions={AccountStandingChanged: reactions.note_standing},
     aggregates={
         "account": Aggregate(
             model=CardAccount, noun="card account", load=card_accounts.load_accounts, record=record_changes
