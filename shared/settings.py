@@ -82,6 +82,7 @@ class Settings:
     bulk_rows: int = 100_000
     bulk_bytes: int = 20 * 1024 * 1024
     bulk_days: int = 14
+    dormant_months: int = 18
 
     service_times: str | None = None
     tracking_months: int = 84

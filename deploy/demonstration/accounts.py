@@ -103,6 +103,7 @@ class _Drawn(NamedTuple):
     card_age: int
     since: int
     reason: int
+    idle: int
 
 
 _DRAWN = len(_Drawn._fields)
@@ -149,12 +150,22 @@ def account(number: int, midnight: datetime) -> Account:
         cancel_reason=draws.one_of(_REASONS, drawn.reason) if cancelled else None,
         cancelled_at=_ago(midnight, 1 + drawn.since % (days - 1), drawn.hour) if cancelled else None,
         opened_at=_ago(midnight, days, drawn.hour),
+        last_used_on=_last_use(drawn, days, midnight),
         holder=_holder(number, drawn, department, travels=product == _TRAVEL),
         card_id=f"crd_{of_card}",
         card_number=draws.card_number(number, _CARDS),
         issued_on=midnight.date() - timedelta(min(days, 1 + drawn.card_age % _LONGEST_SINCE_CARD)),
         hold=_hold(of_hold, drawn, department.company, midnight) if status == _SUSPENDED else None,
     )
+
+
+def _last_use(drawn: _Drawn, days: int, midnight: datetime) -> date | None:
+    """Return the day of the latest use: most cards were used lately, some not for a year or two, a few never."""
+    sort = drawn.idle % 40
+    if sort == 0:
+        return None
+    ago = drawn.idle // 40 % (45 if sort < 35 else 700)
+    return midnight.date() - timedelta(1 + min(ago, days - 1))
 
 
 def _holder(number: int, drawn: _Drawn, department: Department, *, travels: bool) -> Holder:

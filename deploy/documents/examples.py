@@ -38,6 +38,7 @@ _TYPICAL: dict[str, Any] = {
     "control_accounts": ["379812345600010"],
     "cost_centre": "CC-4100",
     "country": "FR",
+    "currency": "EUR",
     "delegation": "dlg_01kaq3v8m2x4t7c9n5w1r6e0zb",
     "detail": "This account was cancelled on 2 March 2026.",
     "email": "claire.moreau@example.com",

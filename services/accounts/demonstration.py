@@ -99,6 +99,7 @@ class Account(NamedTuple):
     cancel_reason: str | None
     cancelled_at: datetime | None
     opened_at: datetime
+    last_used_on: date | None
     holder: Holder
     card_id: str
     card_number: str
@@ -116,7 +117,7 @@ class Accounts(Sized, Protocol):
 _OWN = Account._fields.index("holder")
 _COLUMNS: Mapping[str, Sequence[str]] = {
     "control_account": (*Node._fields, "version"),
-    "card_account": (*Account._fields[:_OWN], *Holder._fields, "embossed_name", "name_key", "version"),
+    "card_account": (*Account._fields[:_OWN], *Holder._fields, "embossed_name", "name_key", "names", "version"),
     "card": (
         "id", "account_id", "number_encrypted", "number_hash", "sequence", "last_four", "issued_on", "expires_on",
         "state", "since", "live", "due_on",
@@ -242,9 +243,10 @@ def _account_row(account: Account) -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=100_000)
-def _spellings(first_name: str, last_name: str) -> tuple[str, str]:
-    """Return the name on the card and the one by which an account is found; many holders share theirs."""
-    return embossed(first_name, last_name), fold_name(f"{last_name} {first_name}")
+def _spellings(first_name: str, last_name: str) -> tuple[str, str, str]:
+    """Return the name on the card and those by which an account is found; many holders share theirs."""
+    on_card = embossed(first_name, last_name)
+    return on_card, fold_name(f"{last_name} {first_name}"), fold_name(f"{last_name} {first_name} {on_card}")
 
 
 def _card_row(account: Account, vault: Vault, renewal_days: int) -> tuple[Any, ...]:

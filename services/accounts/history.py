@@ -10,7 +10,9 @@ from services.accounts.model import CardAccount, ControlAccount, change
 from shared.history import note_changes
 from shared.messaging.transaction import Transaction
 
-_NOT_RECORDED = frozenset({"id", "version", "name_key", "opened_at"})
+# How an account stands is the history of its transactions, which is kept with statements.
+_STANDING = {"balance", "currency", "last_used_on", "nil_since", "standing_as_of"}
+_NOT_RECORDED = frozenset({"id", "version", "name_key", "names", "opened_at"} | _STANDING)
 _RECORDED = frozenset(
     column.key for column in sa.inspect(CardAccount).column_attrs if column.key not in _NOT_RECORDED
 )

@@ -88,6 +88,12 @@ class CardAccount(Base):
         sa.Index("card_account_by_name", "name_key", "id"),
         sa.Index("card_account_by_control_account", "control_account", "name_key", "id"),
         sa.Index("card_account_by_payment_status", "payment_status", "name_key", "id"),
+        sa.Index(
+            "card_account_by_part_of_name",
+            "names",
+            postgresql_using="gin",
+            postgresql_ops={"names": "gin_trgm_ops"},
+        ).ddl_if(dialect="postgresql"),
     )
 
     id: Mapped[str] = mapped_column(sa.String(30), primary_key=True)
@@ -99,6 +105,7 @@ class CardAccount(Base):
     last_name: Mapped[str] = mapped_column(sa.String(100))
     embossed_name: Mapped[str] = mapped_column(code_point_text(26), index=True)
     name_key: Mapped[str] = mapped_column(code_point_text(210))
+    names: Mapped[str] = mapped_column(code_point_text(250))
     address_line_1: Mapped[str | None] = mapped_column(sa.String(60))
     address_line_2: Mapped[str | None] = mapped_column(sa.String(60))
     address_line_3: Mapped[str | None] = mapped_column(sa.String(60))
@@ -112,6 +119,11 @@ class CardAccount(Base):
     employee_id: Mapped[str | None] = mapped_column(sa.String(10), index=True)
     cost_centre: Mapped[str | None] = mapped_column(sa.String(10), index=True)
     universal_number: Mapped[str | None] = mapped_column(sa.String(25), index=True)
+    balance: Mapped[int | None] = mapped_column(sa.BigInteger)
+    currency: Mapped[str | None] = mapped_column(sa.String(3))
+    last_used_on: Mapped[date | None]
+    nil_since: Mapped[date | None]
+    standing_as_of: Mapped[datetime | None] = mapped_column(Instant)
     cancel_reason: Mapped[CancelReason | None] = mapped_column(_word(CancelReason))
     cancelled_at: Mapped[datetime | None] = mapped_column(Instant)
     opened_at: Mapped[datetime] = mapped_column(Instant)
@@ -125,9 +137,10 @@ class CardAccount(Base):
         return self.structure.control_path
 
     def rename(self, first_name: str, last_name: str, embossed_name: str) -> None:
-        """Set the holder's name and the key by which it is found."""
+        """Set the holder's name, the key by which it is found, and all of it, of which a part is found."""
         self.first_name, self.last_name, self.embossed_name = first_name, last_name, embossed_name
         self.name_key = fold_name(f"{last_name} {first_name}")
+        self.names = fold_name(f"{last_name} {first_name} {embossed_name}")
 
     def hang_under(self, node: ControlAccount) -> None:
         """Let it hang under another basic control account (ACC-15)."""

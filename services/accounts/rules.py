@@ -200,3 +200,14 @@ def card_expiry(issued_on: date) -> date:
     """Return the last day of the month in which a card issued today expires."""
     year, month = issued_on.year + CARD_YEARS, issued_on.month
     return date(year, month, monthrange(year, month)[1])
+
+
+def months_before(day: date, months: int) -> date:
+    """Return the same day so many months earlier, or the last day of a shorter month."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def is_dormant(nil_since: date | None, today: date, months: int) -> bool:
+    """Return whether a balance has been nil for so many months that the account is dormant by policy (ACC-22)."""
+    return nil_since is not None and nil_since <= months_before(today, months)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from services.accounts import issuer
+from services.accounts import issuer, reactions
 from services.accounts.aggregates import AGGREGATES
 from services.accounts.bulk import handlers as bulk
 from services.accounts.bulk import jobs as bulk_jobs
@@ -31,13 +31,14 @@ from services.accounts.jobs.holds import apply_due_holds
 from services.accounts.jobs.orders import carry_out_orders
 from services.accounts.model import Base
 from services.accounts.orders import CARRY_OUT
-from services.accounts.queries import card_accounts
+from services.accounts.queries import card_accounts, search
 from services.accounts.queries import cards as card_queries
 from services.accounts.queries import structure as structure_queries
 from shared.contracts import accounts as account_contracts
 from shared.contracts import bulk as bulk_contracts
 from shared.contracts import cards as card_contracts
 from shared.contracts import structure as structure_contracts
+from shared.contracts.statements import AccountStandingChanged
 from shared.messaging.transaction import Transaction
 from shared.service import Errand, Job, Service
 
@@ -75,8 +76,8 @@ service = Service(
         structure_contracts.ListControlAccounts: structure_queries.list_control_accounts,
         structure_contracts.GetControlAccount: structure_queries.get_control_account,
         structure_contracts.GetControlAccountHistory: structure_queries.get_control_account_history,
-        account_contracts.FindAccounts: card_accounts.find_accounts,
-        account_contracts.FindAccountsByCard: card_accounts.find_accounts_by_card,
+        account_contracts.FindAccounts: search.find_accounts,
+        account_contracts.FindAccountsByCard: search.find_accounts_by_card,
         account_contracts.GetAccount: card_accounts.get_account,
         account_contracts.GetAccountHistory: card_accounts.get_account_history,
         card_contracts.ListCards: card_queries.list_cards,
@@ -85,6 +86,7 @@ service = Service(
         bulk_contracts.GetBulk: bulk_queries.get_bulk,
         bulk_contracts.ListBulkItems: bulk_queries.list_bulk_items,
     },
+    reactions={AccountStandingChanged: reactions.note_standing},
     aggregates=AGGREGATES,
     jobs=[
         Job(name="apply-due-holds", every=timedelta(seconds=1), run=apply_due_holds),

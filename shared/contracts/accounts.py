@@ -14,6 +14,7 @@ from shared.contracts.types import (
     Address,
     CardNumber,
     Comment,
+    CompanyNumber,
     ControlAccountNumber,
     CostCentre,
     Country,
@@ -23,10 +24,13 @@ from shared.contracts.types import (
     EmployeeId,
     Items,
     Limit,
+    Money,
     Name,
     Note,
+    Number,
     Phone,
     Postcode,
+    Text,
     UniversalNumber,
 )
 
@@ -324,6 +328,9 @@ class AccountRow:
     cost_centre: str | None
     universal_number: str | None
     control_account: str
+    balance: Annotated[Money | None, Note("null where it is not available")]
+    last_used_on: Annotated[date | None, Note("null where it was never used")]
+    dormant: bool
 
 
 @view
@@ -380,17 +387,34 @@ class AccountProfile:
     ] = None
 
 
+NamePart = Annotated[str, Text(3, 100), Note("any part of the first, last or embossed name")]
+Months = Annotated[int, Number(1, 240)]
+
+
 @read("accounts", route="/accounts", function="accounts.view", returns=AccountRow, listing=True)
 class FindAccounts(Message):
-    """The card accounts that fit every given criterion, in order of last name (ACC-01)."""
+    """The card accounts that fit every given criterion, in order of last name (ACC-01, ACC-03, ACC-22).
+
+    Accents and capitals do not matter in names. ``total`` counts up to a thousand; of more it is null.
+    """
 
     name: Annotated[Name, Note("the beginning of the last or of the embossed name")] | None = None
-    status: AccountStatus | None = None
-    payment_status: PaymentStatus | None = None
+    first_name: Annotated[Name, Note("the beginning of it")] | None = None
+    last_name: Annotated[Name, Note("the beginning of it")] | None = None
+    embossed_name: Annotated[Name, Note("the beginning of it")] | None = None
+    name_part: NamePart | None = None
+    product: Product | None = None
+    status: Annotated[list[AccountStatus], Items(1, 4), Note("any of these")] | None = None
+    payment_status: Annotated[list[PaymentStatus], Items(1, 5), Note("any of these")] | None = None
     employee_id: EmployeeId | None = None
     cost_centre: CostCentre | None = None
     universal_number: UniversalNumber | None = None
-    control_account: ControlAccountNumber | None = None
+    control_account: Annotated[ControlAccountNumber, Note("of any level")] | None = None
+    company_number: CompanyNumber | None = None
+    months_unused: Annotated[Months, Note("not used for so many months or more")] | None = None
+    dormant: Annotated[bool, Note("whether the balance has been nil for the months of the policy")] | None = (
+        None
+    )
     cursor: Cursor | None = None
     limit: Limit = 50
 

@@ -118,7 +118,8 @@ class Catalogue:
             raise UnknownMessage(f"no message has the key {key!r}") from None
 
     def __iter__(self) -> Iterator[Contract]:
-        return iter(self._by_key.values())
+        """Go through them file by file, as each declares them, whatever was imported first."""
+        return iter(sorted(self._by_key.values(), key=lambda contract: contract.cls.__module__))
 
     def named(self, name: str) -> Contract:
         """Return the newest contract of this name; raises UnknownMessage with the names that exist."""

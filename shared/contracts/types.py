@@ -120,6 +120,14 @@ Phone = Annotated[
 Email = Annotated[str, Text(3, 254, r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "an e-mail address")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """An amount in minor units of its currency; below zero it is owed the other way round."""
+
+    amount: int
+    currency: Currency
+
+
 class Language(StrEnum):
     """A language that Cardwork speaks to people in (Part 2 no. 19)."""
 

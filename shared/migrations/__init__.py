@@ -63,7 +63,7 @@ def differences(service: Service, database_url: str) -> list[Any]:
     database = Database(database_url)
     try:
         with database.read() as session:
-            context = MigrationContext.configure(session.connection(), opts=comparison())
+            context = MigrationContext.configure(session.connection(), opts=comparison(session.connection()))
             return list(compare_metadata(context, service.metadata))
     finally:
         database.close()
@@ -89,9 +89,14 @@ def revise(service: Service, message: str) -> Path:
     return Path(made.path)
 
 
-def comparison() -> dict[str, Any]:
-    """Return how Alembic is to compare a model with tables."""
-    return {"compare_type": True, "compare_server_default": True}
+def comparison(connection: sa.Connection) -> dict[str, Any]:
+    """Return how Alembic is to compare a model with tables; an index of another dialect alone is none that is lacking."""
+
+    def belongs_here(thing: Any, _name: str | None, kind: str, reflected: bool, _other: Any) -> bool:
+        elsewhere = kind == "index" and thing.dialect_options["postgresql"]["using"] == "gin"
+        return reflected or not elsewhere or connection.dialect.name == "postgresql"
+
+    return {"compare_type": True, "compare_server_default": True, "include_object": belongs_here}
 
 
 def render_plainly(kind: str, thing: Any, _: AutogenContext) -> str | Literal[False]:

@@ -13,7 +13,7 @@ context.configure(
     transactional_ddl=True,  # on SQLite too: `shared.database` begins the transaction there, not the driver
     render_as_batch=True,  # SQLite alters most of a table by copying it
     render_item=render_plainly,
-    **comparison(),
+    **comparison(context.config.attributes["connection"]),
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import orjson
 import structlog
@@ -206,7 +206,11 @@ def json_body() -> dict[str, Any]:
 
 def _criteria(contract: Contract) -> dict[str, Any]:
     hints = get_type_hints(contract.cls)
-    many = {name for name, hint in hints.items() if get_origin(hint) is list}
+    many = {
+        name
+        for name, hint in hints.items()
+        if list in {get_origin(hint), *(get_origin(each) for each in get_args(hint))}
+    }
     return {
         name: request.args.getlist(name) if name in many else value
         for name, value in request.args.items()

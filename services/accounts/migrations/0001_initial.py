@@ -191,6 +191,11 @@ def upgrade() -> None:
             sa.String(length=210).with_variant(sa.VARCHAR(length=210, collation="C"), "postgresql"),
             nullable=False,
         ),
+        sa.Column(
+            "names",
+            sa.String(length=250).with_variant(sa.VARCHAR(length=250, collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.Column("address_line_1", sa.String(length=60), nullable=True),
         sa.Column("address_line_2", sa.String(length=60), nullable=True),
         sa.Column("address_line_3", sa.String(length=60), nullable=True),
@@ -204,6 +209,11 @@ def upgrade() -> None:
         sa.Column("employee_id", sa.String(length=10), nullable=True),
         sa.Column("cost_centre", sa.String(length=10), nullable=True),
         sa.Column("universal_number", sa.String(length=25), nullable=True),
+        sa.Column("balance", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.String(length=3), nullable=True),
+        sa.Column("last_used_on", sa.Date(), nullable=True),
+        sa.Column("nil_since", sa.Date(), nullable=True),
+        sa.Column("standing_as_of", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "cancel_reason",
             sa.Enum(
@@ -241,6 +251,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_card_account_employee_id"), ["employee_id"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_card_account_universal_number"), ["universal_number"], unique=False
+        )
+
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("create extension if not exists pg_trgm")
+        op.create_index(
+            "card_account_by_part_of_name",
+            "card_account",
+            ["names"],
+            postgresql_using="gin",
+            postgresql_ops={"names": "gin_trgm_ops"},
         )
 
     op.create_table(

@@ -7,13 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.accounts.model import Card, CardAccount, ControlAccount, change, open_holds
-from services.accounts.queries.scope import under, visible
-from services.accounts.vault import mask, vault_of
+from services.accounts.queries.scope import under
+from services.accounts.vault import mask
 from shared.contracts.accounts import (
     AccountProfile,
-    AccountRow,
-    FindAccounts,
-    FindAccountsByCard,
     GetAccount,
     GetAccountHistory,
     HoldView,
@@ -22,12 +19,8 @@ from shared.contracts.base import Page
 from shared.contracts.history import FieldChange
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.errors import NotFound
-from shared.folding import fold_name
 from shared.history import history_page
 from shared.messaging.transaction import Reader
-from shared.web.paging import decode_cursor, page_of
-
-_HIGHEST = "\U0010ffff"
 
 
 def load_accounts(session: orm.Session, ids: Sequence[str]) -> dict[str, CardAccount]:
@@ -60,40 +53,6 @@ def _account_paths(*, postgresql_: bool) -> sa.Select[str, str]:
         sa.select(CardAccount.id, ControlAccount.path)
         .join(CardAccount.structure)
         .where(CardAccount.id.in_(given_values(postgresql_=postgresql_)))
-    )
-
-
-def find_accounts(query: FindAccounts, reader: Reader) -> Page[AccountRow]:
-    """Find card accounts by every given criterion, in order of name (ACC-01)."""
-    last = decode_cursor(query.cursor, str, str)
-    statement = visible(reader)
-    for column in ("status", "payment_status", "employee_id", "cost_centre", "universal_number"):
-        wanted = getattr(query, column)
-        if wanted is not None:
-            statement = statement.where(getattr(CardAccount, column) == wanted)
-    if query.control_account:
-        statement = statement.where(CardAccount.control_account.in_(under([query.control_account])))
-    if query.name:
-        statement = statement.where(_named(query.name))
-    if last:
-        statement = statement.where(
-            sa.tuple_(CardAccount.name_key, CardAccount.id) > sa.tuple_(*map(sa.literal, last))
-        )
-    found = reader.session.execute(
-        statement.order_by(CardAccount.name_key, CardAccount.id).limit(query.limit + 1)
-    ).all()
-    return page_of(found, query.limit, _row, lambda row: (row.CardAccount.name_key, row.CardAccount.id))
-
-
-def find_accounts_by_card(query: FindAccountsByCard, reader: Reader) -> Page[AccountRow]:
-    """Find card accounts by card number, whether or not the card is still the live one: no number is decrypted."""
-    vault = vault_of(reader.settings)
-    hashes = [vault.hash(number) for number in query.card_numbers]
-    # However many plastics bear a number, it has one that was the first.
-    statement = visible(reader, live=False).where(Card.number_hash.in_(hashes), Card.sequence == 1)
-    found = reader.session.execute(statement.order_by(CardAccount.name_key, CardAccount.id)).all()
-    return page_of(
-        found, len(hashes), _row, lambda row: (row.CardAccount.name_key, row.CardAccount.id), len(found)
     )
 
 
@@ -147,24 +106,3 @@ def one_account(account_id: str, reader: Reader) -> tuple[CardAccount, Card]:
     if found is None:
         raise NotFound("card account", "account_id")
     return found.CardAccount, found.Card
-
-
-def _named(name: str) -> sa.ColumnElement[bool]:
-    folded, capitals = fold_name(name), name.upper()
-    return sa.or_(
-        sa.and_(CardAccount.name_key >= folded, CardAccount.name_key < folded + _HIGHEST),
-        sa.and_(CardAccount.embossed_name >= capitals, CardAccount.embossed_name < capitals + _HIGHEST),
-    )
-
-
-# From rows to views
-
-
-def _row(row: sa.Row[CardAccount, str]) -> AccountRow:
-    account: CardAccount = row.CardAccount
-    return AccountRow(
-        account_id=account.id, embossed_name=account.embossed_name, first_name=account.first_name,
-        last_name=account.last_name, card_number=mask(row.last_four), product=account.product, status=account.status,
-        payment_status=account.payment_status, employee_id=account.employee_id, cost_centre=account.cost_centre,
-        universal_number=account.universal_number, control_account=account.control_account,
-    )  # fmt: skip

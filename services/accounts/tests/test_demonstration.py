@@ -64,6 +64,7 @@ def account(number: int) -> Account:
         cancel_reason=None,
         cancelled_at=None,
         opened_at=NOW,
+        last_used_on=None,
         holder=Holder(
             "Zoë",
             "O'Brien\t\\N",
