@@ -6,10 +6,11 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from services.accounts.issuer import Issuer, Plastic, WantedCard
-from services.accounts.model import Card, CardAccount, Hold, Order, OrderAct, cards_of
+from services.accounts.model import Card, CardAccount, ControlAccount, Hold, Order, OrderAct, cards_of
 from services.accounts.opening import name_on_card, new_account, opened
 from services.accounts.plastics import activate, add_card, close, ship
 from services.accounts.rules import DELIVERY, day_of
+from services.accounts.settings import settings_at
 from services.accounts.vault import vault_of
 from shared.contracts.accounts import OpenAccount
 from shared.contracts.cards import AccountReinstated
@@ -26,7 +27,7 @@ def question_of(order: Order, tx: Transaction) -> Question:
     """Return what to ask the processor: all that it needs to know is read now, as no transaction is open then."""
     match order.act:
         case OrderAct.OPEN:
-            wanted = _first_card(order, tx.settings.time_zone)
+            wanted = _first_card(order, tx)
             return lambda issuer: issuer.open(order.id, wanted)
         case OrderAct.REPLACE | OrderAct.RENEW | OrderAct.REINSTATE:
             further = _further_card(order, tx)
@@ -72,11 +73,12 @@ def refuse(order: Order, why: Rejected, tx: Transaction) -> None:
 # What to ask
 
 
-def _first_card(order: Order, zone: str) -> WantedCard:
+def _first_card(order: Order, tx: Transaction) -> WantedCard:
     command = _opening(order)
     return WantedCard(
         account_id=order.account_id, card_id=_card_id(order), product=command.product,
-        embossed_name=name_on_card(command), ordered_on=day_of(order.placed_at, zone),
+        embossed_name=name_on_card(command), ordered_on=day_of(order.placed_at, tx.settings.time_zone),
+        good_for_months=_renewal_months(command.control_account, tx),
     )  # fmt: skip
 
 
@@ -87,9 +89,16 @@ def _further_card(order: Order, tx: Transaction) -> WantedCard:
     return WantedCard(
         account_id=account.id, card_id=_card_id(order), product=account.product, embossed_name=account.embossed_name,
         ordered_on=day_of(order.placed_at, tx.settings.time_zone), details=details,
+        good_for_months=_renewal_months(account.control_account, tx),
         number=vault_of(tx.settings).decrypt(replaced.number_encrypted, replaced.id) if replaced else None,
         good_after=replaced.expires_on if replaced and order.act is OrderAct.RENEW else None,
     )  # fmt: skip
+
+
+def _renewal_months(number: str, tx: Transaction) -> int:
+    """Return for how long a card is good under a control account (PRG-02)."""
+    tx.batch.load("control_account", [number])
+    return settings_at(tx.batch.loaded[ControlAccount][number], tx).renewal_months
 
 
 def _card_id(order: Order) -> str:

@@ -55,6 +55,7 @@ class WantedCard:
     product: Product
     embossed_name: str
     ordered_on: date
+    good_for_months: int
     number: str | None = field(default=None, repr=False)
     good_after: date | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -118,7 +119,7 @@ class IssuerSimulator:
         return Plastic(
             number=wanted.number or _drawn(reference),
             issued_on=wanted.ordered_on,
-            expires_on=card_expiry(start),
+            expires_on=card_expiry(start, wanted.good_for_months),
         )
 
     def _answer(self) -> None:

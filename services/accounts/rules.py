@@ -20,7 +20,6 @@ from shared.contracts.structure import (
 )
 from shared.errors import Rejected
 
-CARD_YEARS = 3
 CANCELLATION_MONTHS = 6
 DELIVERY = ("line_1", "line_2", "line_3", "city", "postcode", "country")
 _ADDRESSED = ("line_1", "city", "postcode", "country")
@@ -41,7 +40,7 @@ _LATE = timedelta(minutes=5)  # how far a client's clock may be behind ours
 _NOT_EMBOSSABLE = re.compile(r"[^A-Z0-9 .'/&-]")
 
 DEFAULTS = SettingsInForce(
-    products=list(Product), liability=Liability.CORPORATE, billing_cycle_day=1, renewal_months=12 * CARD_YEARS,
+    products=list(Product), liability=Liability.CORPORATE, billing_cycle_day=1, renewal_months=36,
     employee_id=FieldUse.OPTIONAL, cost_centre=FieldUse.OPTIONAL, universal_number=FieldUse.OPTIONAL,
     statement_option=StatementOption.PAPER_ON, billing_model=BillingModel.INDIVIDUAL, suspension_cap_days=365,
 )  # fmt: skip
@@ -196,10 +195,10 @@ def months_after(start: datetime, months: int) -> datetime:
     return start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
 
 
-def card_expiry(issued_on: date) -> date:
-    """Return the last day of the month in which a card issued today expires."""
-    year, month = issued_on.year + CARD_YEARS, issued_on.month
-    return date(year, month, monthrange(year, month)[1])
+def card_expiry(issued_on: date, months: int = DEFAULTS.renewal_months) -> date:
+    """Return the last day of the month, so many months on, in which a card issued today expires (PRG-02)."""
+    year, month = divmod(issued_on.year * 12 + issued_on.month - 1 + months, 12)
+    return date(year, month + 1, monthrange(year, month + 1)[1])
 
 
 def months_before(day: date, months: int) -> date:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -19,13 +19,17 @@ _FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001  # 1900 was no leap year, bu
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of one file, in their order there; one without a heading is None and has to be empty."""
+    """The columns of one file, in their order there; one without a heading is None and has to be empty.
+
+    ``zone`` is where a time is meant to be that names no zone.
+    """
 
     kind: Kind
     names: Sequence[str | None]
+    zone: tzinfo
 
     @classmethod
-    def read(cls, kind: Kind, heading: Sequence[str]) -> "Columns":
+    def read(cls, kind: Kind, heading: Sequence[str], zone: tzinfo) -> "Columns":
         """Return the columns that the first row names; raises Rejected where they are not those of the command."""
         known = kind.schema.fields
         names = [_plain(cell) for cell in heading]
@@ -41,7 +45,7 @@ class Columns:
             raise Rejected("column_named_twice", f"The first row names {', '.join(doubled)} twice.")
         if missing:
             raise Rejected("column_missing", f"The first row has to name {', '.join(missing)} too.")
-        return cls(kind, names)
+        return cls(kind, names, zone)
 
     def message(self, cells: Sequence[str]) -> Message:
         """Return the command of a row; raises Rejected naming every column that is wrong, the first one as its field."""
@@ -51,7 +55,7 @@ class Columns:
             raise Rejected("too_many_cells", "There is a value in a column that the first row does not name.")
         known = self.kind.schema.fields
         given = {
-            name: _value(cell, known[name])
+            name: _value(cell, known[name], self.zone)
             for name, cell in zip(self.names, cells, strict=False)
             if name and cell
         }
@@ -67,7 +71,7 @@ def _plain(heading: str) -> str | None:
     return "_".join(heading.lower().replace("-", " ").split()) or None
 
 
-def _value(cell: str, field: fields.Field[Any]) -> Any:
+def _value(cell: str, field: fields.Field[Any], zone: tzinfo) -> Any:
     """Return what the schema wants in place of a text; one that makes no sense is left for it to refuse."""
     match field:
         case fields.Integer() if cell.removeprefix("-").isdecimal():
@@ -75,13 +79,13 @@ def _value(cell: str, field: fields.Field[Any]) -> Any:
         case fields.List():
             return _BETWEEN.split(cell)
         case fields.AwareDateTime():
-            return _instant(cell)
+            return _instant(cell, zone)
         case _:
             return cell
 
 
-def _instant(cell: str) -> str:
-    """Return a date or a time, which a workbook stores as days since 1900, with a time zone: UTC where it has none."""
+def _instant(cell: str, zone: tzinfo) -> str:
+    """Return a date or a time, which a workbook stores as days since 1900, with a time zone: this one where it has none."""
     try:
         if _NUMBER.fullmatch(cell):
             instant = _FIRST_DAY + timedelta(days=float(cell))
@@ -89,7 +93,7 @@ def _instant(cell: str) -> str:
             instant = datetime.fromisoformat(cell)
     except (ValueError, OverflowError):
         return cell
-    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).isoformat(timespec="seconds")
+    return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).isoformat(timespec="seconds")
 
 
 def _invalid(messages: Mapping[str, Any]) -> Rejected:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from itertools import islice
 from posixpath import commonpath
 from typing import IO
+from zoneinfo import ZoneInfo
 
 import orjson
 import sqlalchemy as sa
@@ -34,7 +35,7 @@ def take_in(stream: IO[bytes], media_type: str, kind: Kind, actor: Actor, runnin
     bulk_id = new_id("blk")
     rows = iter(rows_of(stream, media_type))
     _, heading = next(rows, (1, []))
-    columns = Columns.read(kind, heading)
+    columns = Columns.read(kind, heading, ZoneInfo(running.settings.time_zone))
     with running.database.write() as session:
         session.add(
             Bulk(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.accounts.model import ControlAccount
-from services.accounts.rules import CLIENTS_SETTINGS, DEFAULTS
+from services.accounts.rules import CLIENTS_SETTINGS, DEFAULTS, card_expiry
 from services.accounts.settings import effect_of, set_own
 from services.accounts.tests.company import FIELD, LEGAL, MASTER, NORTH, NOW, SALES, Companies, opening, user
 from shared.contracts.accounts import (
@@ -18,6 +18,7 @@ from shared.contracts.accounts import (
     CancelAccount,
     CancelReason,
     ChangeAccounting,
+    GetAccount,
     Product,
     SuspendAccount,
 )
@@ -225,3 +226,11 @@ def test_a_batch_asks_for_all_its_settings_at_once(companies: Companies) -> None
         )
     )
     assert len(asked) == 1
+
+
+def test_a_card_is_good_for_the_renewal_period_of_its_control_account(companies: Companies) -> None:
+    companies.done(setting(MASTER, renewal_months=24))
+    companies.done(setting(LEGAL, renewal_months=6))
+    for number, months in ((SALES, 24), (LEGAL, 6)):
+        account = companies.new_account(number)
+        assert companies.read(GetAccount(account_id=account)).expires_on == card_expiry(NOW.date(), months)
