@@ -29,6 +29,13 @@ MOST_WITH_PART = 2000
 MOST_COUNTED = 1000
 _HIGHEST = "\U0010ffff"
 _ORDER = (CardAccount.name_key, CardAccount.id)
+# No more than a row shows: to make objects of whole accounts would take longer than to find them.
+_SHOWN = (
+    CardAccount.id, CardAccount.name_key, CardAccount.embossed_name, CardAccount.first_name, CardAccount.last_name,
+    CardAccount.product, CardAccount.status, CardAccount.payment_status, CardAccount.employee_id,
+    CardAccount.cost_centre, CardAccount.universal_number, CardAccount.control_account, CardAccount.balance,
+    CardAccount.currency, CardAccount.last_used_on, CardAccount.nil_since, Card.last_four,
+)  # fmt: skip
 _EQUAL = ("product", "employee_id", "cost_centre", "universal_number")
 _ANY_OF = ("status", "payment_status")
 
@@ -43,12 +50,12 @@ def find_accounts(query: FindAccounts, reader: Reader) -> Page[AccountRow]:
     places = _places(query, reader)
     within = [CardAccount.control_account.in_(places)] if places is not None else []
     start = [sa.tuple_(*_ORDER) > sa.tuple_(*map(sa.literal, last))] if last else []
-    newest = sa.select(CardAccount.id).where(*conditions, *start).order_by(*_ORDER).limit(query.limit + 1)
+    first = sa.select(CardAccount.id).where(*conditions, *start).order_by(*_ORDER).limit(query.limit + 1)
     if places is not None and is_postgresql(reader.session) and not (few or _is_known_by(query)):
-        each = newest.add_columns(CardAccount.name_key)
+        each = first.add_columns(CardAccount.name_key)
         ids = _first_of_each(places, each, query.limit + 1)
     else:
-        ids = newest.where(*within)
+        ids = first.where(*within)
     rows = _rows(CardAccount.id.in_(sa.select(ids.subquery().c.id)), reader, live=True)
     return page_of(
         rows, query.limit, lambda row: _row(row, reader), _place,
@@ -67,7 +74,8 @@ def find_accounts_by_card(query: FindAccountsByCard, reader: Reader) -> Page[Acc
 
 
 def _rows(condition: Condition, reader: Reader, *, live: bool) -> list[Any]:
-    return list(reader.session.execute(visible(reader, live=live).where(condition).order_by(*_ORDER)))
+    shown = visible(reader, live=live).with_only_columns(*_SHOWN, maintain_column_froms=True)
+    return list(reader.session.execute(shown.where(condition).order_by(*_ORDER)))
 
 
 # Criteria
@@ -176,19 +184,17 @@ def _total(
 
 
 def _place(row: Any) -> tuple[str, str]:
-    return row.CardAccount.name_key, row.CardAccount.id
+    return row.name_key, row.id
 
 
 def _row(row: Any, reader: Reader) -> AccountRow:
-    account: CardAccount = row.CardAccount
+    known = row.balance is not None and row.currency
     return AccountRow(
-        account_id=account.id, embossed_name=account.embossed_name, first_name=account.first_name,
-        last_name=account.last_name, card_number=mask(row.last_four), product=account.product, status=account.status,
-        payment_status=account.payment_status, employee_id=account.employee_id, cost_centre=account.cost_centre,
-        universal_number=account.universal_number, control_account=account.control_account,
-        balance=Money(amount=account.balance, currency=account.currency)
-        if account.balance is not None and account.currency
-        else None,
-        last_used_on=account.last_used_on,
-        dormant=is_dormant(account.nil_since, reader.now.date(), reader.settings.dormant_months),
+        account_id=row.id, embossed_name=row.embossed_name, first_name=row.first_name, last_name=row.last_name,
+        card_number=mask(row.last_four), product=row.product, status=row.status, payment_status=row.payment_status,
+        employee_id=row.employee_id, cost_centre=row.cost_centre, universal_number=row.universal_number,
+        control_account=row.control_account,
+        balance=Money(amount=row.balance, currency=row.currency) if known else None,
+        last_used_on=row.last_used_on,
+        dormant=is_dormant(row.nil_since, reader.now.date(), reader.settings.dormant_months),
     )  # fmt: skip

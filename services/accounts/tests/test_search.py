@@ -16,6 +16,7 @@ from services.accounts.reactions import note_standing
 from services.accounts.rules import is_dormant, months_before
 from shared.actor import EVERYWHERE, Actor, Party
 from shared.contracts.accounts import AccountStatus, FindAccounts, PaymentStatus, Product
+from shared.contracts.cards import CardState
 from shared.contracts.statements import AccountStandingChanged
 from shared.contracts.structure import Level
 from shared.contracts.types import Money
@@ -92,7 +93,7 @@ def add(session: Any, name: str, *, first_name: str, last_name: str, embossed_na
     account.rename(first_name, last_name, embossed_name)
     card = Card(
         id=new_id("crd"), account_id=account.id, number_encrypted=b"", number_hash=name, last_four="0018",
-        issued_on=TODAY, expires_on=TODAY, live=True,
+        issued_on=TODAY, expires_on=TODAY, live=True, sequence=1, state=CardState.ACTIVE, since=NOW,
     )  # fmt: skip
     session.add(account)
     session.flush()
