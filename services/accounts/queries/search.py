@@ -153,8 +153,11 @@ def _places(query: FindAccounts, reader: Reader) -> sa.Select[str] | None:
 
 
 def _is_known_by(query: FindAccounts) -> bool:
-    """Return whether the query has a criterion that few accounts fit and that has an index of its own."""
-    return bool(query.employee_id or query.cost_centre or query.universal_number)
+    """Return whether the query has a criterion that few accounts fit, of whichever company.
+
+    A cost centre is none: companies number theirs alike.
+    """
+    return bool(query.employee_id or query.universal_number)
 
 
 def _first_of_each(places: sa.Select[str], each: sa.Select[Any], limit: int) -> sa.Select[Any]:
