@@ -157,7 +157,7 @@ def test_a_break_of_the_api_is_said(change: Change, said: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda d: schema(d, "AccountRow")["properties"].update(balance={"type": "integer"}),
+        lambda d: schema(d, "AccountRow")["properties"].update(nickname={"type": "string"}),
         lambda d: schema(d, "AccountRow")["properties"]["employee_id"].update(type="string"),
         lambda d: schema(d, "UnsuspendAccount")["properties"].update(reason={"type": "string"}),
         lambda d: d["paths"].update({"/statements": {}}),

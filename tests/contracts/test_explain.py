@@ -13,7 +13,7 @@ from tests.contracts.test_declarations import each_contract
 
 def facts(name: str) -> dict[str, str]:
     """Return the aligned facts by their labels."""
-    block = explain(name, SERVICES).split("\n\n")[2]
+    block = next(part for part in explain(name, SERVICES).split("\n\n") if part.startswith("  class"))
     return {label.strip(): value for label, value in re.findall(r"^  (.+?)  +(.+)$", block, re.MULTILINE)}
 
 

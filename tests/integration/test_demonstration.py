@@ -72,7 +72,10 @@ def test_it_stays_as_it_was_first_published(accounts: list[Account]) -> None:
 
 def test_only_dates_move_with_the_day(accounts: list[Account]) -> None:
     later = next(iter(DemonstrationAccounts(1, TODAY + timedelta(days=7))))
-    moved = later._replace(opened_at=accounts[0].opened_at, issued_on=accounts[0].issued_on)
+    first = accounts[0]
+    moved = later._replace(
+        opened_at=first.opened_at, issued_on=first.issued_on, last_used_on=first.last_used_on
+    )
     assert moved == accounts[0]
     assert later.opened_at - accounts[0].opened_at == timedelta(days=7)
 

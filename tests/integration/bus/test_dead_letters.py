@@ -81,7 +81,12 @@ def test_a_dead_letter_says_what_died_why_and_when(broker: Broker) -> None:
             "on_behalf_of": None,
             "channel": "system",
             "attempt": 7,
-            "data": {"account_id": "acc_" + "0" * 26, "reason": "other", "comment": None},
+            "data": {
+                "account_id": "acc_" + "0" * 26,
+                "reason": "other",
+                "effective_at": None,
+                "comment": None,
+            },
         }
         assert broker.letters().find(queue, "m1") == found
     assert broker.letters().counts()[DEAD] == 1
