@@ -28,6 +28,9 @@ from services.statements.rules import PAYMENTS, SUSPENSE, USES
 from shared.contracts.accounts import PaymentStatus
 from shared.database import GIVEN, Instant, given_rows, insert, is_postgresql, rows_parameter
 
+TELL_STANDINGS = "tell-standings"
+"""The job that tells what posting has changed; whoever posts wakes it."""
+
 _SEEN_LATER = ("cycle", "corrected_by")
 COLUMNS: Mapping[str, sa.types.TypeEngine[Any]] = {
     "counter": sa.String(40),
@@ -219,13 +222,14 @@ def _given(*, postgresql_: bool) -> Stage:
 
 
 def _opening(id_: sa.ColumnElement[str], currency: sa.ColumnElement[str]) -> sa.Select[Any]:
-    return sa.select(
+    opening: Any = sa.select(
         id_.label("id"),
         currency.label("currency"),
         *(sa.literal_column("0").label(name) for name in ("balance", "debits", "credits", "payments")),
         sa.literal_column("1").label("cycle"),
         sa.literal_column(f"'{PaymentStatus.CURRENT}'").label("payment_status"),
     )
+    return opening  # type: ignore[no-any-return]
 
 
 def _changes(new: sa.Subquery) -> sa.Select[Any]:

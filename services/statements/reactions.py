@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.statements.ledger import TELL_STANDINGS
 from services.statements.model import card_account, card_number, control_account, ledger_account, standing_due
 from services.statements.rules import day_of
 from shared.contracts.accounts import (
@@ -25,8 +26,6 @@ from shared.database import insert, is_postgresql
 from shared.errors import Unavailable
 from shared.folding import fold_name
 from shared.messaging.transaction import Transaction
-
-TELL_STANDINGS = "tell-standings"
 
 
 def note_control_account(event: ControlAccountOpened, tx: Transaction) -> None:

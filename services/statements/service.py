@@ -6,6 +6,7 @@ from pathlib import Path
 from services.statements import reactions
 from services.statements.handlers import arrears, correction, posting
 from services.statements.jobs import closing, standings
+from services.statements.ledger import TELL_STANDINGS
 from services.statements.model import metadata
 from services.statements.queries import scope, standing, statements, transactions
 from shared.contracts import accounts as account_contracts
@@ -46,7 +47,7 @@ service = Service(
         language.GetDashboard: standing.get_dashboard,
     },
     jobs=[
-        Job(name=reactions.TELL_STANDINGS, every=timedelta(seconds=1), run=standings.tell_standings),
+        Job(name=TELL_STANDINGS, every=timedelta(seconds=1), run=standings.tell_standings),
         Job(name="age-debts", every=timedelta(minutes=1), run=standings.age_debts),
         Errand(name=closing.CLOSE_CYCLES, every=timedelta(minutes=1), run=closing.close_cycles),
     ],

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from services.statements import ledger
 from services.statements.model import posting
 from services.statements.queries.billing import Billed, billed_accounts, centrally_billed
-from services.statements.reactions import TELL_STANDINGS
 from services.statements.rules import CREDITS, counter_of, day_of
 from shared.contracts.statements import (
     NewPayment,
@@ -88,7 +87,7 @@ def row_of(
 
 def post(rows: Sequence[Mapping[str, Any]], tx: Transaction) -> frozenset[str]:
     """Post rows, have the standings told, and return the ids of the rows that were new."""
-    tx.wake(TELL_STANDINGS)
+    tx.wake(ledger.TELL_STANDINGS)
     return frozenset(ledger.post(tx.session, rows, tx.now))
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.statements.ledger import TELL_STANDINGS
 from services.statements.model import card_account, ledger_account, standing_due
 from services.statements.queries.billing import BILLED_IN, SET_UP
 from services.statements.rules import day_of, payment_status, status_begins
@@ -41,7 +42,7 @@ def tell_standings(tx: Transaction) -> int:
             .values(payment_status=status.value)
         )
     if len(ids) == TOLD_AT_ONCE:
-        tx.wake("tell-standings")
+        tx.wake(TELL_STANDINGS)
     return len(found)
 
 
@@ -62,7 +63,7 @@ def age_debts(tx: Transaction) -> int:
     marked = insert(standing_due, postgresql_=is_postgresql(tx.session)).from_select(["account_id"], aged)
     count = int(getattr(tx.session.execute(marked.on_conflict_do_nothing()), "rowcount", 0))
     if count:
-        tx.wake("tell-standings")
+        tx.wake(TELL_STANDINGS)
     return count
 
 

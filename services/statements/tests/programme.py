@@ -76,10 +76,11 @@ class Programme:
         )
         for number, currency in BASICS.items():
             model = BillingModel.CENTRAL if number == TRAVEL else None
-            settings = {"billing_currency": currency, "billing_model": model}
             self.hear(
                 ControlAccountOpened(number=number, parent=ABOVE, level=Level.BASIC),
-                ControlAccountSettingsChanged(number=number, version=1, **settings),
+                ControlAccountSettingsChanged(
+                    number=number, version=1, billing_currency=currency, billing_model=model
+                ),
             )
 
     # What happens
@@ -134,7 +135,7 @@ class Programme:
         """Post one payment, of a card account or of a control account."""
         given = {"source_key": f"p{next(self.keys)}", "received_on": self.today, **facts}
         currency = given.pop("currency", "EUR")
-        payer = {"control_account" if account.isdigit() else "account_id": account}
+        payer: dict[str, Any] = {"control_account" if account.isdigit() else "account_id": account}
         payment = NewPayment(amount=Money(amount=amount, currency=currency), **payer, **given)
         return self.send(PostPayments(payments=[payment]))
 
