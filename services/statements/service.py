@@ -48,8 +48,8 @@ service = Service(
     },
     jobs=[
         Job(name=TELL_STANDINGS, every=timedelta(seconds=1), run=standings.tell_standings),
-        Job(name="age-debts", every=timedelta(minutes=1), run=standings.age_debts),
-        Errand(name=closing.CLOSE_CYCLES, every=timedelta(minutes=1), run=closing.close_cycles),
+        Job(name=standings.AGE_DEBTS, every=timedelta(minutes=1), run=standings.age_debts),
+        Errand(name=closing.CLOSE_CYCLES, every=timedelta(seconds=10), run=closing.close_cycles),
     ],
     places={"transaction": scope.transaction_paths, "statement": scope.statement_paths},
 )
