@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from environs import EnvValidationError, FileAwareEnv
 from marshmallow import ValidationError
 from marshmallow.validate import OneOf, Range
+from stdnum import iban
 
 from shared.contracts import load_all
 from shared.contracts.base import catalogue
@@ -85,6 +86,10 @@ class Settings:
     bulk_days: int = 14
     dormant_months: int = 18
     payment_days: int = 28
+
+    issuer_name: str = "Cardwork"
+    issuer_address: str | None = None
+    issuer_iban: str | None = None
 
     service_times: str | None = None
     tracking_months: int = 84
@@ -187,9 +192,15 @@ def _is_time_zone(name: str) -> None:
         raise ValidationError("must be a time zone of the IANA database, such as Europe/Paris") from None
 
 
+def _is_iban(text: str | None) -> None:
+    if text is not None and not iban.is_valid(text):
+        raise ValidationError("must be an IBAN: its check digits do not fit")
+
+
 _RULES = dict.fromkeys(_URLS, _is_url) | {
     "service_times": _are_service_times,
     "time_zone": _is_time_zone,
+    "issuer_iban": _is_iban,
 }
 
 

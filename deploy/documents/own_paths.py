@@ -12,7 +12,9 @@ from deploy.documents.parts import JSON, first_line, path_parameters, problems, 
 from shared.contracts import access
 from shared.contracts.base import catalogue
 from shared.contracts.bulk import CSV, XLSX
+from shared.contracts.papers import PaperForm
 from shared.contracts.schema import schema_of
+from shared.contracts.types import Language
 
 _BODY = (400, 413, 415, 422)
 _ALWAYS = (429, 503)
@@ -30,7 +32,8 @@ class _Operation:
     """One route: what is sent and what success is answered with.
 
     ``public`` ones need no session; where nothing has to be proved either, nobody can be refused (``proves``). ``files``
-    are the media types of a file that is sent, or given; ``refusals`` are problems that others do not have.
+    are the media types of a file that is sent, or given; ``refusals`` are problems that others do not have. One that
+    ``speaks`` can be asked for in a language.
     """
 
     name: str
@@ -46,6 +49,7 @@ class _Operation:
     proves: bool = True
     files: tuple[str, ...] = ()
     refusals: tuple[int, ...] = ()
+    speaks: bool = False
 
     def described(self) -> dict[str, Any]:
         """Return the operation as the document has it."""
@@ -80,6 +84,9 @@ class _Operation:
                 {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
                 for name in in_path
             ]
+        if self.speaks:
+            wanted = {"type": "string", "enum": list(Language), "default": Language.ENGLISH}
+            found["parameters"].append({"in": "query", "name": "language", "schema": wanted})
         return found
 
 
@@ -155,6 +162,15 @@ _OPERATIONS = (
         name="getBulkResult", tag="bulk", method="get", path="/bulk/{bulk_id}/result", status=200, files=(CSV,),
         refusals=(403, 404, 422), summary="What became of each row, as a file (Part 2 no. 8).",
         meaning="A row for each row of the uploaded file.",
+    ),
+    *(
+        _Operation(
+            name=f"getStatementAs{form.capitalize()}", tag="statements", method="get", status=200,
+            path=f"/statements/{{statement_id}}.{form}", files=(form.media_type,), refusals=(403, 404, 422), speaks=True,
+            summary=f"A statement as {form.upper()}, to print, to keep or to send out (STM-07).",
+            meaning="The statement as it was at the closing.",
+        )
+        for form in PaperForm
     ),
 )  # fmt: skip
 TAKEN = frozenset(operation.takes.__name__ for operation in _OPERATIONS if operation.takes)

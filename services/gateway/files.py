@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context
 
-from services.gateway.cells import cell
 from services.gateway.entrance import Entrance
 from services.gateway.upstream import Upstream
 from shared.actor import Actor
@@ -19,6 +18,7 @@ from shared.contracts.bulk import BulkKind, ListBulkItems
 from shared.errors import NotFound
 from shared.settings import Settings
 from shared.web.app import json_response, load_input
+from shared.web.cells import cell
 from shared.web.problems import Problem
 
 _COLUMNS = ("row", "account_id", "outcome", "code", "column", "message")

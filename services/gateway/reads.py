@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
-from services.gateway.cells import cell
 from services.gateway.entrance import Entrance
 from services.gateway.upstream import Upstream
 from shared.actor import Actor
@@ -22,6 +21,7 @@ from shared.contracts.history import FieldChange
 from shared.contracts.tracking import FindRequests, SearchRequests
 from shared.errors import Unavailable
 from shared.web.app import flask_rule, json_body, json_response, load_input
+from shared.web.cells import cell
 
 LATEST_REQUESTS = 5
 _CSV = "text/csv"

@@ -62,6 +62,10 @@ class Upstream:
         headers = {"Content-Type": media_type, "Content-Length": str(length)}
         return self._ask("POST", path, actor, file, headers)
 
+    def fetch(self, path: str, body: Mapping[str, Any], actor: Actor) -> bytes:
+        """Send a body and return the file that the service answers with; raises as `get` does."""
+        return self._answer("POST", path, actor, orjson.dumps(body)).body
+
     def delete(self, path: str, actor: Actor = GATEWAY) -> None:
         """Remove what stands at a path; raises as `get` does."""
         self._ask("DELETE", path, actor)
@@ -69,6 +73,12 @@ class Upstream:
     def _ask(
         self, method: str, target: str, actor: Actor, body: Body = b"", more: Mapping[str, str] | None = None
     ) -> Any:
+        answer = self._answer(method, target, actor, body, more)
+        return orjson.loads(answer.body) if answer.body else None
+
+    def _answer(
+        self, method: str, target: str, actor: Actor, body: Body, more: Mapping[str, str] | None = None
+    ) -> Answer:
         headers = {"Authorization": f"Bearer {self._assertions.of(actor, self.name)}", **(more or {})}
         if body and more is None:
             headers["Content-Type"] = "application/json"
@@ -80,7 +90,7 @@ class Upstream:
             raise Unavailable(f"the {self.name} service is away") from error
         if answer.status >= 400:
             raise self._problem(answer)
-        return orjson.loads(answer.body) if answer.body else None
+        return answer
 
     def _problem(self, answer: Answer) -> Exception:
         """Return the service's own problem as ours; a fault of the service itself is not the caller's to see."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from services.statements import reactions
+from services.statements.api import paper_endpoints
 from services.statements.handlers import arrears, correction, posting
 from services.statements.jobs import closing, standings
 from services.statements.ledger import TELL_STANDINGS
@@ -51,5 +52,6 @@ service = Service(
         Job(name=standings.AGE_DEBTS, every=timedelta(minutes=1), run=standings.age_debts),
         Errand(name=closing.CLOSE_CYCLES, every=timedelta(seconds=10), run=closing.close_cycles),
     ],
+    endpoints=paper_endpoints,
     places={"transaction": scope.transaction_paths, "statement": scope.statement_paths},
 )

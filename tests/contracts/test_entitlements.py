@@ -36,6 +36,7 @@ load_all()
 CONTRACTS = [*catalogue.commands(), *catalogue.reads()]
 PASSWORD = "correct horse battery staple"
 # What these name is the caller's, or not, as the service itself says and not the gateway: it answers a command later.
+PAPERS = "/statements/{statement_id}.{any(pdf, csv, xlsx):form}"
 DECIDED_BY_THE_OWNER = {"tracking_number", "bulk_id"}
 ROLE_IDS = sorted(ROLES)
 each_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)
@@ -262,7 +263,7 @@ def test_no_route_is_there_without_a_contract_or_a_session_of_ones_own(system: S
         "/readyz",
         "/metrics",
     )
-    watched, files = "/tracking/{tracking_number}/events", {"/bulk/{kind}", "/bulk/{bulk_id}/result"}
+    watched, files = "/tracking/{tracking_number}/events", {"/bulk/{kind}", "/bulk/{bulk_id}/result", PAPERS}
     assert {path for path in others if not path.startswith(allowed)} == {watched, *files}
 
 
@@ -288,6 +289,18 @@ def test_a_result_is_fetched_by_whoever_may_see_the_file(system: System) -> None
     ):
         answer = system.client.get(path, headers={"Authorization": f"Bearer {system.tokens[user]}"})
         assert answer.status_code == status, (user, answer.text)
+
+
+def test_a_paper_is_fetched_by_whoever_may_see_the_statement(system: System) -> None:
+    path = f"{PREFIX}/statements/{system.there['statement_id']}.pdf"
+    for user, status in (
+        ("here.programme-manager", 200),
+        ("elsewhere.programme-manager", 404),
+        ("here.cardholder", 403),
+    ):
+        answer = system.client.get(path, headers={"Authorization": f"Bearer {system.tokens[user]}"})
+        assert answer.status_code == status, (user, answer.text)
+        assert (answer.mimetype == "application/pdf") is (status == 200)
 
 
 def test_a_watcher_needs_the_function_too(system: System) -> None:
