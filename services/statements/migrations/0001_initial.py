@@ -111,6 +111,9 @@ def upgrade() -> None:
         sa.Column("debits", sa.BigInteger(), nullable=False),
         sa.Column("credits", sa.BigInteger(), nullable=False),
         sa.Column("payments", sa.BigInteger(), nullable=False),
+        sa.Column("billed_debits", sa.BigInteger(), nullable=False),
+        sa.Column("billed_credits", sa.BigInteger(), nullable=False),
+        sa.Column("billed_payments", sa.BigInteger(), nullable=False),
         sa.Column("cycle", sa.Integer(), nullable=False),
         sa.Column("closed_on", sa.Date(), nullable=True),
         sa.Column("due_since", sa.Date(), nullable=True),
@@ -197,8 +200,6 @@ def upgrade() -> None:
         sa.Column("debits", sa.BigInteger(), nullable=False),
         sa.Column("balance", sa.BigInteger(), nullable=False),
         sa.Column("debits_to_date", sa.BigInteger(), nullable=False),
-        sa.Column("credits_to_date", sa.BigInteger(), nullable=False),
-        sa.Column("payments_to_date", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("ledger_account", "cycle", name="statement_of_cycle"),
     )

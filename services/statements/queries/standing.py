@@ -69,9 +69,9 @@ def _balances(row: Any, reader: Reader) -> dict[str, Any]:
         "statement_payments": last and last.payments,
         "statement_credits": last and last.credits,
         "statement_debits": last and last.debits,
-        "recent_payments": row.payments - (last.payments_to_date if last else 0),
-        "recent_credits": row.credits - (last.credits_to_date if last else 0),
-        "recent_debits": row.debits - (last.debits_to_date if last else 0),
+        "recent_payments": row.payments - row.billed_payments,
+        "recent_credits": row.credits - row.billed_credits,
+        "recent_debits": row.debits - row.billed_debits,
     }
 
 
