@@ -1,6 +1,7 @@
 """Statements as files: the statements service writes them, accounts knows whom they go to."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -16,7 +17,6 @@ from shared.contracts.structure import GetControlAccount
 from shared.contracts.types import Language
 from shared.errors import Rejected
 
-_FORMS = ", ".join(PaperForm)
 _ADDRESS = ("address_line_1", "address_line_2", "address_line_3")
 
 
@@ -25,8 +25,7 @@ def paper_routes(entrance: Entrance, upstreams: Mapping[str, Upstream]) -> Bluep
     blueprint = Blueprint("papers", __name__)
     statements, accounts = upstreams["statements"], upstreams["accounts"]
 
-    @blueprint.get(f"/statements/<statement_id>.<any({_FORMS}):form>")
-    def paper(statement_id: str, form: str) -> Response:
+    def paper(statement_id: str, form: PaperForm) -> Response:
         actor = entrance.visitor(entrance.session()).actor
         for read in (GetStatement, ListStatementTransactions):
             entrance.check_function(read.contract, actor)
@@ -38,10 +37,14 @@ def paper_routes(entrance: Entrance, upstreams: Mapping[str, Upstream]) -> Bluep
         if addressee:
             asked["addressee"] = addressee
         content = statements.fetch(f"/statements/{statement_id}/paper", asked, actor)
-        answer = Response(content, content_type=PaperForm(form).media_type)
+        answer = Response(content, content_type=form.media_type)
         answer.headers["Content-Disposition"] = f'attachment; filename="{statement_id}.{form}"'
         return answer
 
+    for form in PaperForm:
+        blueprint.add_url_rule(
+            f"/statements/<statement_id>.{form}", f"statement-as-{form}", partial(paper, form=form)
+        )
     return blueprint
 
 

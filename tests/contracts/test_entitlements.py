@@ -27,6 +27,7 @@ from shared.actor import EVERYWHERE, Party
 from shared.contracts import load_all
 from shared.contracts.base import Contract, Kind, catalogue
 from shared.contracts.bulk import BulkKind, BulkState
+from shared.contracts.papers import PaperForm
 from shared.contracts.schema import scopes_of
 from shared.messaging.bus import CommandSender, Publication, Sent
 from shared.messaging.dispatch import Dispatcher
@@ -36,7 +37,7 @@ load_all()
 CONTRACTS = [*catalogue.commands(), *catalogue.reads()]
 PASSWORD = "correct horse battery staple"
 # What these name is the caller's, or not, as the service itself says and not the gateway: it answers a command later.
-PAPERS = "/statements/{statement_id}.{any(pdf, csv, xlsx):form}"
+PAPERS = {f"/statements/{{statement_id}}.{form}" for form in PaperForm}
 DECIDED_BY_THE_OWNER = {"tracking_number", "bulk_id"}
 ROLE_IDS = sorted(ROLES)
 each_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)
@@ -263,7 +264,7 @@ def test_no_route_is_there_without_a_contract_or_a_session_of_ones_own(system: S
         "/readyz",
         "/metrics",
     )
-    watched, files = "/tracking/{tracking_number}/events", {"/bulk/{kind}", "/bulk/{bulk_id}/result", PAPERS}
+    watched, files = "/tracking/{tracking_number}/events", {"/bulk/{kind}", "/bulk/{bulk_id}/result", *PAPERS}
     assert {path for path in others if not path.startswith(allowed)} == {watched, *files}
 
 

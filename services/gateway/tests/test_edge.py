@@ -119,7 +119,8 @@ class System:
         load_all()
         assertions = Assertions(Signer(KEYS["assertion_private_key"]), utc_now)
         upstreams = {
-            name: Upstream(name, self.service, assertions) for name in ("identity", "accounts", "tracking")
+            name: Upstream(name, self.service, assertions)
+            for name in ("identity", "accounts", "tracking", "statements")
         }
         app = gateway_app(
             settings=Settings(**KEYS, **settings),

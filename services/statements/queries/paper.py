@@ -64,7 +64,8 @@ def _ageing(made: Any, session: orm.Session) -> Ageing:
         statement.c.ledger_account == made.ledger_account, statement.c.cycle <= made.cycle
     )
     debts = [(due_on, debits) for due_on, debits in session.execute(earlier.order_by(statement.c.cycle))]
-    return ageing_of(debts, made.credits_to_date + made.payments_to_date, made.closed_on)
+    paid = made.debits_to_date - made.balance
+    return ageing_of(debts, paid, made.closed_on)
 
 
 def _last_four(account_id: str | None, session: orm.Session) -> str | None:
