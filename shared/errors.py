@@ -8,6 +8,8 @@
 Whatever else is raised is a defect: logged whole, and dead-lettered where a message caused it.
 """
 
+NOT_FOUND = "not_found"
+
 
 class CardworkError(Exception):
     """The root of the errors that Cardwork raises on purpose."""
@@ -30,7 +32,7 @@ class NotFound(Rejected):
     """There is nothing of that name within the caller's control accounts; it says no more than that."""
 
     def __init__(self, what: str, field: str | None = None) -> None:
-        super().__init__("not_found", f"There is no such {what} within your control accounts.", field)
+        super().__init__(NOT_FOUND, f"There is no such {what} within your control accounts.", field)
 
 
 class Unavailable(CardworkError):
