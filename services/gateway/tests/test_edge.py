@@ -115,6 +115,8 @@ class System:
         self.services_away = False
         self.session: dict[str, Any] | None = SESSION
         self.visible = True
+        self.status = "processing"
+        self.progress_away = False
         self.asked: list[tuple[str, Any]] = []
         load_all()
         assertions = Assertions(Signer(KEYS["assertion_private_key"]), utc_now)
@@ -142,6 +144,11 @@ class System:
             return _problem(404, "not_found")
         if path == "/sessions":
             return _problem(401, "sign_in_failed")
+        if path == "/progress" and self.progress_away:
+            return _problem(503, "unavailable")
+        if path == "/progress" and (asked := self.asked[-1][1]["command_ids"]) != [COMMAND]:
+            state = {"tracking_number": NUMBER, "status": self.status, "settled": False}
+            return Answer(200, {}, orjson.dumps(dict.fromkeys(asked, state)))
         answers = {**ANSWERS, "/sessions/check": {"sessions": [self.session]}}
         return Answer(200, {}, orjson.dumps(answers[path]))
 
@@ -266,6 +273,76 @@ def test_only_a_wait_that_is_asked_for_is_waited(
     assert system.post(CANCEL, {"reason": "fraud"}, Prefer=preference).status_code == 202
 
     assert decode(system.broker.published[0].body).waits is waits
+
+
+def settled(**became: Any) -> Callable[[Sent], None]:
+    """Answer with an outcome."""
+
+    def settle(sent: Sent) -> None:
+        tracked(sent)
+        sent.settled.set_result({"code": None, "message": None, "field": None, "result": None, **became})
+
+    return settle
+
+
+@pytest.mark.parametrize("status", ["scheduled", "awaiting_approval"])
+def test_what_is_not_to_end_soon_is_answered_before_the_wait_is_over(
+    system: System, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """API, *Commands*: 202 with the status, as it stood at the one look that was taken."""
+    monkeypatch.setattr(commands, "LOOK_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr(commands, "LONGEST_WAIT_SECONDS", 0.02)
+    system.broker.answer, system.status = tracked, status
+
+    answer = system.post(CANCEL, {"reason": "fraud"}, Prefer="wait=5")
+
+    assert (answer.status_code, answer.json["status"]) == (202, status)
+    assert [path for path, _ in system.asked].count("/progress") == 1
+
+
+def test_what_does_not_end_in_time_is_answered_with_how_far_it_has_come(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """API, *Commands*: 202; received where tracking cannot be asked."""
+    monkeypatch.setattr(commands, "LONGEST_WAIT_SECONDS", 0.01)
+    system.broker.answer, system.status = tracked, "processing"
+    assert system.post(CANCEL, {"reason": "fraud"}, Prefer="wait=5").json["status"] == "processing"
+
+    system.progress_away = True
+    assert system.post(CANCEL, {"reason": "fraud"}, Prefer="wait=5").json["status"] == "received"
+
+
+@pytest.mark.parametrize(
+    ("became", "status"),
+    [
+        ({"status": "completed"}, 200),
+        ({"status": "rejected", "code": "comment_required", "field": "comment"}, 422),
+        ({"status": "withdrawn"}, 422),
+        ({"status": "rejected", "code": "not_found", "field": "bulk_id"}, 404),
+        ({"status": "failed", "code": "internal_error"}, 500),
+    ],
+)
+def test_an_outcome_has_its_status(system: System, became: Mapping[str, Any], status: int) -> None:
+    """API, *Errors*: 404 for what lies outside the caller's control accounts, also where only the owner can tell."""
+    system.broker.answer = settled(**became)
+
+    answer = system.post(CANCEL, {"reason": "fraud"}, Prefer="wait=5")
+
+    assert (answer.status_code, answer.json["tracking_number"]) == (status, NUMBER)
+    assert answer.json.get("code") == became.get("code", "refused" if status == 422 else None)
+
+
+def test_whoever_opens_the_address_is_led_to_the_documentation(system: System) -> None:
+    answer = system.client.get("/")
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/api/v1/docs")
+
+
+def test_a_wrong_address_is_told_where_the_right_ones_stand(system: System) -> None:
+    nowhere, wrong_method = system.client.get("/api/v1/acounts"), system.client.get(CANCEL)
+
+    assert (nowhere.status_code, "/api/v1/docs" in nowhere.get_json()["detail"]) == (404, True)
+    assert (wrong_method.status_code, "POST" in wrong_method.get_json()["detail"]) == (405, True)
 
 
 def test_too_many_requests_are_told_so() -> None:
