@@ -1,7 +1,5 @@
 """Pure policies of card accounts: who may lift whose hold, how long a suspension may last, which fields there are."""
 
-import re
-import unicodedata
 from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -37,7 +35,6 @@ _ORIGINS = {
     Party.SYSTEM: HoldOrigin.SYSTEM,
 }
 _LATE = timedelta(minutes=5)  # how far a client's clock may be behind ours
-_NOT_EMBOSSABLE = re.compile(r"[^A-Z0-9 .'/&-]")
 
 DEFAULTS = SettingsInForce(
     products=list(Product), liability=Liability.CORPORATE, billing_cycle_day=1, renewal_months=36,
@@ -117,24 +114,6 @@ def check_comment(reason: CancelReason, comment: str | None) -> None:
     """Raise Rejected where a cancellation for another reason does not say which (ACC-10)."""
     if reason is CancelReason.OTHER and not comment:
         raise Rejected("comment_required", "Say in a comment why the card is cancelled.", "comment")
-
-
-def embossed(first_name: str, last_name: str) -> str:
-    """Return the name for the plastic: capitals, at most 26 characters, the first name shortened where it must be.
-
-    Raises Rejected where no letter of a name can be embossed.
-    """
-    plain = unicodedata.normalize("NFKD", f"{first_name} {last_name}".upper())
-    text = " ".join(_NOT_EMBOSSABLE.sub("", plain).split())
-    if len(text) > 26:
-        text = f"{text[:1]} {_NOT_EMBOSSABLE.sub('', unicodedata.normalize('NFKD', last_name.upper()))}"
-    if not text.strip():
-        raise Rejected(
-            "embossed_name_required",
-            "Say how the name is to stand on the card, in letters from A to Z.",
-            "embossed_name",
-        )
-    return text[:26].strip()
 
 
 def cancellation_time(effective_at: datetime | None, now: datetime) -> datetime:

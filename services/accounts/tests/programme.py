@@ -125,6 +125,15 @@ class Programme:
                 steps.append(data.get("code") or data.get("status") or _OUTCOMES[envelope.key])
         return steps
 
+    def rejection(self, command_id: str) -> dict[str, Any]:
+        """Return what a rejected request was told."""
+        (said,) = [
+            envelope.data
+            for envelope in self.said
+            if envelope.key == "outcomes.command-rejected.v1" and envelope.correlation_id == command_id
+        ]
+        return dict(said)  # type: ignore[arg-type]
+
     def result(self, command_id: str) -> dict[str, Any]:
         """Return what a completed request made."""
         (result,) = [

@@ -34,6 +34,13 @@ from shared.contracts.cards import (
 
 CONTACT = {"contact_name": "Bob", "contact_phone": "+44 1632 960001"}
 
+THERE = {
+    "delivery_line_1": "2 Low Road",
+    "delivery_city": "Hull",
+    "delivery_postcode": "HU1 1AA",
+    "delivery_country": "GB",
+}
+
 
 @pytest.fixture
 def account(programme: Programme) -> str:
@@ -187,14 +194,19 @@ def test_a_card_stolen_while_another_is_made_in_its_place(programme: Programme, 
         ({"circumstances": None}, "facts_required"),
         ({"last_seen_at": None}, "facts_required"),
         ({"contact_phone": None}, "contact_required"),
+        ({"contact_phone": "12345678901234567890"}, "not_a_phone_number"),
         ({"delivery_line_1": "1 High Street"}, "delivery_address_incomplete"),
+        ({**THERE, "delivery_country": "UK"}, "unknown_country"),
+        ({**THERE, "delivery_country": "FR"}, "postcode_not_of_country"),
     ],
 )
 def test_what_the_issuer_could_not_act_on_is_refused(
     programme: Programme, account: str, facts: dict[str, Any], code: str
 ) -> None:
+    """ACC-09: nothing is closed, and the field at fault is named."""
     asked = programme.send(loss(programme, account, **facts))
     assert programme.outcomes(asked) == [code]
+    assert programme.rejection(asked)["field"] in (*facts, "delivery_city", "delivery_postcode")
     assert programme.states(account) == ["active"]
 
 
@@ -208,16 +220,10 @@ def test_a_card_goes_where_it_is_wanted_else_to_the_holder(
 ) -> None:
     sent: list[Any] = []
     monkeypatch.setattr(IssuerSimulator, "ship", lambda *said: sent.append(said[-1]))
-    there = {
-        "line_1": "2 Low Road",
-        "line_2": None,
-        "line_3": None,
-        "city": "Hull",
-        "postcode": "HU1",
-        "country": "GB",
+    there = {"line_2": None, "line_3": None} | {
+        name.removeprefix("delivery_"): value for name, value in THERE.items()
     }
-    wanted = {f"delivery_{name}": value for name, value in there.items()}
-    programme.send(replacing(account, ReplacementReason.NOT_RECEIVED, **wanted))
+    programme.send(replacing(account, ReplacementReason.NOT_RECEIVED, **THERE))
     programme.send(replacing(account, ReplacementReason.NOT_RECEIVED))
     assert sent == [there, dict.fromkeys(there)]  # this holder has no address
 
