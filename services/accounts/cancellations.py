@@ -58,11 +58,16 @@ def withdraw_cancellation(command_id: str, tx: Transaction) -> bool:
     scheduled = tx.session.scalar(wanted.with_for_update())  # the clock may have been quicker
     if scheduled is None:
         return False
+    take_back(scheduled, tx)
+    return True
+
+
+def take_back(scheduled: Cancellation, tx: Transaction) -> None:
+    """Let a cancellation that was to come be withdrawn; the account is locked."""
     asked = scheduled.request(tx)
-    asked.publish(CommandWithdrawn(command_id=command_id, command=asked.envelope.contract.name))
+    asked.publish(CommandWithdrawn(command_id=scheduled.command_id, command=asked.envelope.contract.name))
     tx.session.delete(scheduled)
     tx.session.flush()
-    return True
 
 
 def _clear_up(accounts: Mapping[str, Transaction]) -> None:

@@ -60,6 +60,7 @@ service = Service(
         structure_contracts.MoveControlAccount: structure.move_control_account,
         account_contracts.OpenAccount: opening.open_account,
         account_contracts.CancelAccount: cancellation.cancel_account,
+        account_contracts.WithdrawCancellation: cancellation.withdraw_cancellation,
         account_contracts.SuspendAccount: suspension.suspend_account,
         account_contracts.UnsuspendAccount: suspension.unsuspend_account,
         card_contracts.ReplaceCard: cards.replace_card,

@@ -152,6 +152,20 @@ class CancelAccount(Message):
 
 
 @command(
+    "accounts",
+    route="/accounts/{account_id}/withdraw-cancellation",
+    function="accounts.cancel",
+    service_time=AT_ONCE,
+    lendable=True,
+)
+class WithdrawCancellation(Message):
+    """Take back the cancellation of a card account that is to come, whichever request scheduled it (ACC-12)."""
+
+    account_id: AccountId
+    comment: Comment | None = None
+
+
+@command(
     "accounts", route="/accounts/{account_id}/suspend", function="accounts.suspend", service_time=AT_ONCE
 )
 class SuspendAccount(Message):

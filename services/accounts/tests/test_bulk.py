@@ -21,12 +21,18 @@ from services.accounts.bulk.files import rows_of
 from services.accounts.bulk.item import carry_out
 from services.accounts.bulk.kinds import KINDS
 from services.accounts.bulk.upload import PORTION, take_in
-from services.accounts.model import CardAccount, ControlAccount, Hold
+from services.accounts.model import Card, CardAccount, ControlAccount, Hold
 from services.accounts.service import service
 from services.accounts.tests.test_bulk_files import workbook
 from shared.actor import EVERYWHERE, Actor, Party, Signer, Verifier
 from shared.contracts import load_all
-from shared.contracts.accounts import AccountingField, AccountStatus, CancelReason, UnsuspendAccount
+from shared.contracts.accounts import (
+    AccountingField,
+    AccountStatus,
+    CancelReason,
+    UnsuspendAccount,
+    WithdrawCancellation,
+)
 from shared.contracts.base import Message
 from shared.contracts.bulk import (
     CSV,
@@ -42,6 +48,7 @@ from shared.contracts.bulk import (
     SubmitSuspensions,
     SubmitTransfers,
 )
+from shared.contracts.cards import CardState
 from shared.contracts.structure import Level
 from shared.contracts.tracking import Decision, RequestDecided
 from shared.database import Database, sqlite_url
@@ -110,6 +117,14 @@ class Accounts:
             )  # fmt: skip
             account.rename("Ada", "Lovelace", "ADA LOVELACE")
             session.add(account)
+            session.flush()
+            session.add(
+                Card(
+                    id=new_id("crd"), account_id=id_, number_encrypted=b"", number_hash=id_, sequence=1, last_four="0000",
+                    issued_on=self.now.date(), expires_on=self.now.date() + timedelta(days=999), state=CardState.ACTIVE,
+                    since=self.now, live=True,
+                )
+            )  # fmt: skip
         return id_
 
     def status(self, account: str) -> AccountStatus:
@@ -665,6 +680,26 @@ def test_what_was_accepted_and_does_not_come_to_pass_is_refused_in_the_end(accou
         ("refused", "lifted"),
         ("accepted", None),
     ]
+    assert [kind for kind, _ in accounts.outcome(asked)] == ["accepted", "completed"]
+
+
+def test_a_cancellation_of_a_file_that_is_to_come_is_taken_back_by_its_account(accounts: Accounts) -> None:
+    """ACC-12. The request has ended, so that it cannot be withdrawn: what is pending does not promise that it can."""
+    first, second = accounts.new_account(), accounts.new_account()
+    tomorrow = (accounts.now + timedelta(days=1)).isoformat()
+    text = "account_id,reason,effective_at\n"
+    text += "".join(f"{one},dormant,{tomorrow}\n" for one in (first, second))
+    bulk_id = accounts.upload("cancellations", text)["bulk_id"]
+    asked = accounts.send(SubmitCancellations(bulk_id=bulk_id))
+    accounts.work()
+    (pending,) = accounts.get(f"/accounts/{first}/pending")["data"]
+    assert (pending["kind"], pending["command_id"], pending["withdrawable"]) == ("cancellation", asked, False)
+
+    taken_back = accounts.send(WithdrawCancellation(account_id=first))
+
+    assert [kind for kind, _ in accounts.outcome(taken_back)] == ["completed"]
+    assert [item["outcome"] for item in accounts.items(bulk_id)] == ["withdrawn", "accepted"]
+    assert accounts.get(f"/accounts/{first}/pending")["data"] == []
     assert [kind for kind, _ in accounts.outcome(asked)] == ["accepted", "completed"]
 
 

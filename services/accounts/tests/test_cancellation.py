@@ -10,7 +10,13 @@ import sqlalchemy as sa
 from services.accounts.model import Cancellation, Order
 from services.accounts.tests.programme import Programme
 from shared.actor import Party
-from shared.contracts.accounts import AccountCancelled, CancelAccount, CancelReason, SuspendAccount
+from shared.contracts.accounts import (
+    AccountCancelled,
+    CancelAccount,
+    CancelReason,
+    SuspendAccount,
+    WithdrawCancellation,
+)
 from shared.contracts.cards import ActivateCard
 
 
@@ -56,6 +62,21 @@ def test_a_cancellation_is_taken_back(programme: Programme, account: str) -> Non
     asked = programme.send(cancelling(programme, account, days=30))
     programme.withdraw(asked, CancelAccount)
     assert programme.outcomes(asked) == ["scheduled", "withdrawn"]
+    assert programme.pending(account) == []
+    programme.pass_by(days=31)
+    assert programme.profile(account).status == "active"
+
+
+def test_a_cancellation_is_taken_back_by_its_account(programme: Programme, account: str) -> None:
+    """ACC-12: whichever request scheduled it; that one is withdrawn."""
+    asked = programme.send(cancelling(programme, account, days=30))
+
+    taken_back = programme.send(WithdrawCancellation(account_id=account), Party.CLIENT)
+    again = programme.send(WithdrawCancellation(account_id=account), Party.CLIENT)
+
+    assert programme.outcomes(asked) == ["scheduled", "withdrawn"]
+    assert programme.outcomes(taken_back) == ["completed"]
+    assert programme.outcomes(again) == ["nothing_scheduled"]
     assert programme.pending(account) == []
     programme.pass_by(days=31)
     assert programme.profile(account).status == "active"
