@@ -3,6 +3,7 @@
 from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from shared.actor import Party
@@ -17,6 +18,8 @@ from shared.contracts.structure import (
     StatementOption,
 )
 from shared.errors import Rejected
+
+D = TypeVar("D", bound=date)  # a datetime is one too
 
 CANCELLATION_MONTHS = 6
 DELIVERY = ("line_1", "line_2", "line_3", "city", "postcode", "country")
@@ -167,23 +170,21 @@ def keeps_number(reason: ReplacementReason) -> bool:
     return reason is ReplacementReason.DAMAGED
 
 
-def months_after(start: datetime, months: int) -> datetime:
-    """Return the same time of the same day so many months later, or of the last day of a shorter month."""
+def months_after(start: D, months: int) -> D:
+    """Return the same day so many months later, or the last day of a shorter month; a time of day stays."""
     years, month = divmod(start.month - 1 + months, 12)
     year, month = start.year + years, month + 1
     return start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
 
 
+def months_before(day: D, months: int) -> D:
+    """Return the same day so many months earlier, or the last day of a shorter month."""
+    return months_after(day, -months)
+
+
 def card_expiry(issued_on: date, months: int = DEFAULTS.renewal_months) -> date:
     """Return the last day of the month, so many months on, in which a card issued today expires (PRG-02)."""
-    year, month = divmod(issued_on.year * 12 + issued_on.month - 1 + months, 12)
-    return date(year, month + 1, monthrange(year, month + 1)[1])
-
-
-def months_before(day: date, months: int) -> date:
-    """Return the same day so many months earlier, or the last day of a shorter month."""
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+    return months_after(issued_on.replace(day=1), months + 1) - timedelta(days=1)
 
 
 def is_dormant(nil_since: date | None, today: date, months: int) -> bool:

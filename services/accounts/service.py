@@ -9,9 +9,9 @@ from services.accounts.bulk import handlers as bulk
 from services.accounts.bulk import jobs as bulk_jobs
 from services.accounts.bulk import queries as bulk_queries
 from services.accounts.bulk.api import bulk_endpoints
-from services.accounts.bulk.jobs import withdraw_bulk
 from services.accounts.bulk.kinds import KINDS
 from services.accounts.bulk.later import settle_item
+from services.accounts.bulk.submission import withdraw_bulk
 from services.accounts.cancellations import withdraw_cancellation
 from services.accounts.counts import fold_counts
 from services.accounts.handlers import (

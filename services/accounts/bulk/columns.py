@@ -104,4 +104,4 @@ def _invalid(messages: Mapping[str, Any]) -> Rejected:
 def _words(what: Any) -> str:
     if isinstance(what, Mapping):
         return " ".join(_words(inner) for inner in what.values())
-    return " ".join(map(str, what)) if isinstance(what, list) else str(what)
+    return " ".join(dict.fromkeys(map(str, what))) if isinstance(what, list) else str(what)

@@ -101,7 +101,7 @@ def try_out(drafts: Sequence[Draft], kind: Kind, asked: Asked, running: Running)
                 ids = {getattr(one.message, name) for one in good} - {None}
                 if mark.kind in AGGREGATES:
                     batch.load(mark.kind, ids)
-            tx = Transaction(batch, _nothing(batch.now, asked))
+            tx = Transaction(batch, _trial(batch.now, asked))
             for one in good:
                 assert one.message
                 became = carry_out(one.message, kind.handle, asked, tx)
@@ -126,8 +126,8 @@ def _loaded(
     return list(batch.loaded.get(model, {}).values())
 
 
-def _nothing(now: datetime, asked: Asked) -> Envelope:
-    """Return the envelope of a trial, which nobody will ever see."""
+def _trial(now: datetime, asked: Asked) -> Envelope:
+    """Return the envelope that the rows are tried out under, which nobody will ever see."""
     return Envelope(
         id=asked.command_id,
         key=asked.key,
