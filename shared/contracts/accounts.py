@@ -409,7 +409,8 @@ Months = Annotated[int, Number(1, 240)]
 class FindAccounts(Message):
     """The card accounts that fit every given criterion, in order of last name (ACC-01, ACC-03, ACC-22).
 
-    Accents and capitals do not matter in names. ``total`` counts up to a thousand; of more it is null.
+    Accents and capitals do not matter in names. ``total`` counts up to a thousand; of more it is null. By card numbers they
+    are found with ``POST /accounts/search``.
     """
 
     name: Annotated[Name, Note("the beginning of the last or of the embossed name")] | None = None

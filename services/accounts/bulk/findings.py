@@ -53,14 +53,13 @@ class _TakenBack(Exception):
 def draft(row: Row, columns: Columns) -> Draft:
     """Return a row that has been read by itself."""
     number, cells = row
-    drafted = Draft(number)
+    drafted = Draft(number, account_id=columns.account_of(cells))
     try:
         message = columns.message(cells)
     except Rejected as refusal:
         drafted.refuse(refusal)
         return drafted
     drafted.message = message
-    drafted.account_id = getattr(message, "account_id", None)
     drafted.subject = drafted.account_id or sha256(orjson.dumps(message)).hexdigest()
     return drafted
 

@@ -562,6 +562,14 @@ def test_a_file_without_a_length_or_with_too_much_of_it_goes_no_further(
     assert not [path for path, _ in system.asked if path.startswith("/bulk")]
 
 
+def test_a_file_of_no_known_kind_is_told_which_there_are(system: System) -> None:
+    """Part 2 no. 2; nothing of it is read."""
+    answer = system.post("/api/v1/bulk/cancelations")
+
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+    assert "cancellations, suspensions" in answer.json["detail"]
+
+
 def test_a_list_lies_where_all_of_it_lies(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is to approve it, or to see it, has to be entitled to all of it (ACC-11, Part 2 no. 6)."""
     paths = ANSWERS["/scopes"]["account"]

@@ -42,6 +42,8 @@ def test_every_row_is_tried_out_and_nothing_is_changed(programme: Programme) -> 
         11: ("too_many_cells", None),
         12: ("invalid_input", "comment"),
     }
+    named = {item["row"]: item["account_id"] for item in items(programme, bulk["bulk_id"])}
+    assert (named[2], named[7], named[10]) == (good, other, None), "also where something else is wrong"
     assert programme.status(good) is AccountStatus.ACTIVE
     assert programme.changes(good) == []
 
