@@ -21,8 +21,8 @@ from shared.contracts import names
 from shared.contracts.base import Contract, Message, catalogue
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.schema import seals_of
-from shared.contracts.types import Channel
-from shared.errors import NOT_FOUND, Unavailable
+from shared.contracts.types import VERSIONED, Channel
+from shared.errors import NOT_FOUND, STALE, Unavailable
 from shared.ids import command_id_of, new_message_id
 from shared.messaging.bus import BrokerAway, CommandSender, Publication, Sent
 from shared.messaging.envelope import Envelope, encode
@@ -38,6 +38,8 @@ _LONGEST_USER_ID = 64
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _NOT_SOON = frozenset({RequestStatus.SCHEDULED, RequestStatus.AWAITING_APPROVAL})
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
+_VERSION = re.compile(r'"(\d{1,18})(?:-[0-9a-f]*)?"\Z')
+_STATUSES = {NOT_FOUND: (404, "There is no such thing."), STALE: (409, "This was changed meanwhile.")}
 _TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
@@ -125,6 +127,7 @@ class _Door:
             fingerprint=self._fingerprint(message, lender),
             trace_parent=trace if _TRACE.match(trace) else None,
             waits=waits,
+            expected_version=_expected_version(contract),
         )
 
     def _fingerprint(self, message: Message, lender: str | None) -> str:
@@ -194,8 +197,8 @@ def _refusal(settled: Mapping[str, Any], named: Mapping[str, Any]) -> Response:
     status, title = 422, "This was refused."
     if settled["status"] == RequestStatus.FAILED:
         status, title = 500, "This could not be carried out."
-    elif settled["code"] == NOT_FOUND:
-        status, title = 404, "There is no such thing."
+    elif settled["code"] in _STATUSES:
+        status, title = _STATUSES[settled["code"]]
     code, detail, field = settled["code"] or "refused", settled["message"], settled["field"]
     faults = [Fault(f"/{field}", code, detail)] if field else []
     return Problem(status=status, code=code, title=title, detail=detail, errors=faults, **named).response()
@@ -237,6 +240,20 @@ def _idempotency_key() -> str:
 def _wait_seconds() -> int:
     asked = _WAIT.search(request.headers.get("Prefer", ""))
     return min(int(asked[1]), LONGEST_WAIT_SECONDS) if asked else 0
+
+
+def _expected_version(contract: Contract) -> int | None:
+    """Return the version that ``If-Match`` names; raises a problem where it could not be kept to."""
+    given = request.headers.get("If-Match", "*")
+    if given == "*":
+        return None
+    named = _VERSION.match(given)
+    if VERSIONED.isdisjoint(contract.path_fields) or named is None:
+        raise Problem(
+            status=422, code="bad_if_match", title="This If-Match cannot be kept to.",
+            detail="Send the ETag of the card account or control account that the command is about, as GET answered it.",
+        )  # fmt: skip
+    return int(named[1])
 
 
 def _key_reused(number: str) -> Problem:

@@ -319,6 +319,7 @@ def test_what_does_not_end_in_time_is_answered_with_how_far_it_has_come(
         ({"status": "rejected", "code": "comment_required", "field": "comment"}, 422),
         ({"status": "withdrawn"}, 422),
         ({"status": "rejected", "code": "not_found", "field": "bulk_id"}, 404),
+        ({"status": "rejected", "code": "stale"}, 409),
         ({"status": "failed", "code": "internal_error"}, 500),
     ],
 )
@@ -330,6 +331,35 @@ def test_an_outcome_has_its_status(system: System, became: Mapping[str, Any], st
 
     assert (answer.status_code, answer.json["tracking_number"]) == (status, NUMBER)
     assert answer.json.get("code") == became.get("code", "refused" if status == 422 else None)
+
+
+@pytest.mark.parametrize(("given", "expected"), [('"7-0a1b"', 7), ('"12"', 12), ("*", None), (None, None)])
+def test_the_version_that_a_sender_has_seen_goes_along(
+    system: System, given: str | None, expected: int | None
+) -> None:
+    """API, *Concurrency*."""
+    system.post(CANCEL, {"reason": "fraud"}, **({"If-Match": given} if given else {}))
+
+    assert decode(system.broker.published[0].body).expected_version == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        (CANCEL, "7"),
+        (CANCEL, 'W/"7"'),
+        (CANCEL, '"x"'),
+        (CANCEL, '"7", "8"'),
+        ("/api/v1/accounts/bulk/cancel", '"7"'),
+    ],
+)
+def test_an_if_match_that_cannot_be_kept_to_is_refused(system: System, path: str, given: str) -> None:
+    """Whoever asks for a condition must not get the command without it."""
+    body = {"reason": "fraud", **({"account_ids": [ACCOUNT]} if "bulk" in path else {})}
+    answer = system.post(path, body, **{"If-Match": given})
+
+    assert (answer.status_code, answer.json["code"]) == (422, "bad_if_match")
+    assert not system.broker.published
 
 
 def test_whoever_opens_the_address_is_led_to_the_documentation(system: System) -> None:
