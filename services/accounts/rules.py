@@ -18,10 +18,13 @@ from shared.contracts.structure import (
     StatementOption,
 )
 from shared.errors import Rejected
+from shared.folding import fold_name
 
 D = TypeVar("D", bound=date)  # a datetime is one too
 
 CANCELLATION_MONTHS = 6
+# No name holds a line break once it is folded.
+BEFORE_FIRST_NAME = "\n"
 DELIVERY = ("line_1", "line_2", "line_3", "city", "postcode", "country")
 _ADDRESSED = ("line_1", "city", "postcode", "country")
 _INVESTIGATED = frozenset({ReplacementReason.LOST, ReplacementReason.STOLEN})
@@ -185,6 +188,12 @@ def months_before(day: D, months: int) -> D:
 def card_expiry(issued_on: date, months: int = DEFAULTS.renewal_months) -> date:
     """Return the last day of the month, so many months on, in which a card issued today expires (PRG-02)."""
     return months_after(issued_on.replace(day=1), months + 1) - timedelta(days=1)
+
+
+def searched_names(first_name: str, last_name: str, embossed_name: str) -> tuple[str, str]:
+    """Return the key that puts holders in order of name, and all of a holder's names, of which any part is found."""
+    first, last, on_card = map(fold_name, (first_name, last_name, embossed_name))
+    return f"{last} {first}", f"{last} {on_card}{BEFORE_FIRST_NAME}{first}"
 
 
 def is_dormant(nil_since: date | None, today: date, months: int) -> bool:
