@@ -63,6 +63,7 @@ class ControlAccount(Base):
     universal_number: Mapped[FieldUse | None] = mapped_column(_word(FieldUse))
     statement_option: Mapped[StatementOption | None] = mapped_column(_word(StatementOption))
     billing_model: Mapped[BillingModel | None] = mapped_column(_word(BillingModel))
+    billing_currency: Mapped[str | None] = mapped_column(sa.String(3))
     suspension_cap_days: Mapped[int | None]
     version: Mapped[int] = mapped_column(default=1)
 

@@ -37,4 +37,6 @@ def opened(account: CardAccount) -> AccountOpened:
     return AccountOpened(
         account_id=account.id, control_account=account.control_account, product=account.product,
         first_name=account.first_name, last_name=account.last_name, embossed_name=account.embossed_name,
+        email=account.email, employee_id=account.employee_id, cost_centre=account.cost_centre,
+        universal_number=account.universal_number,
     )  # fmt: skip

@@ -53,7 +53,8 @@ def add_card(
     tx.session.add(card)
     tx.publish(
         CardIssued(
-            account_id=account.id, control_account=account.control_account, card_id=card.id, expires_on=card.expires_on
+            account_id=account.id, control_account=account.control_account, card_id=card.id, expires_on=card.expires_on,
+            last_four=card.last_four, number_hash=found_by,
         ),
         subject=account.id,
     )  # fmt: skip

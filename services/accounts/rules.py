@@ -10,14 +10,7 @@ from zoneinfo import ZoneInfo
 from shared.actor import Party
 from shared.contracts.accounts import AccountingField, CancelReason, HoldOrigin, Product
 from shared.contracts.cards import ReplaceCard, ReplacementReason
-from shared.contracts.structure import (
-    BillingModel,
-    FieldUse,
-    Liability,
-    Setting,
-    SettingsInForce,
-    StatementOption,
-)
+from shared.contracts.structure import DEFAULT_SETTINGS, FieldUse, Setting, SettingsInForce
 from shared.errors import Rejected
 
 CANCELLATION_MONTHS = 6
@@ -38,13 +31,6 @@ _ORIGINS = {
 }
 _LATE = timedelta(minutes=5)  # how far a client's clock may be behind ours
 _NOT_EMBOSSABLE = re.compile(r"[^A-Z0-9 .'/&-]")
-
-DEFAULTS = SettingsInForce(
-    products=list(Product), liability=Liability.CORPORATE, billing_cycle_day=1, renewal_months=36,
-    employee_id=FieldUse.OPTIONAL, cost_centre=FieldUse.OPTIONAL, universal_number=FieldUse.OPTIONAL,
-    statement_option=StatementOption.PAPER_ON, billing_model=BillingModel.INDIVIDUAL, suspension_cap_days=365,
-)  # fmt: skip
-"""What holds where no control account of a path sets anything else (PRG-02)."""
 
 CLIENTS_SETTINGS = frozenset(
     {
@@ -195,7 +181,7 @@ def months_after(start: datetime, months: int) -> datetime:
     return start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
 
 
-def card_expiry(issued_on: date, months: int = DEFAULTS.renewal_months) -> date:
+def card_expiry(issued_on: date, months: int = DEFAULT_SETTINGS.renewal_months) -> date:
     """Return the last day of the month, so many months on, in which a card issued today expires (PRG-02)."""
     year, month = divmod(issued_on.year * 12 + issued_on.month - 1 + months, 12)
     return date(year, month + 1, monthrange(year, month + 1)[1])

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from services.accounts.model import CardAccount, ControlAccount
-from services.accounts.rules import DEFAULTS
 from shared.contracts.accounts import Product
-from shared.contracts.structure import Setting, SettingsInForce
+from shared.contracts.structure import DEFAULT_SETTINGS, Setting, SettingsInForce
 from shared.messaging.transaction import Transaction
 
 
@@ -41,7 +40,7 @@ def _stored(setting: str, value: Any) -> Any:
 
 def effect_of(path: Sequence[ControlAccount]) -> Effect:
     """Return what holds at the end of a path, which begins at the master: the nearest control account decides."""
-    values: dict[str, Any] = asdict(DEFAULTS)
+    values: dict[str, Any] = asdict(DEFAULT_SETTINGS)
     set_at: dict[str, str | None] = dict.fromkeys(values)
     for node in path:
         for setting, value in own_settings(node).items():

@@ -36,13 +36,23 @@ class Role:
 
 
 _OWN = frozenset({"me.contact"})
-_SEEING = _OWN | {"accounts.view", "companies.view", "control-accounts.view", "roles.view", "tracking.view"}
+_SEEING = _OWN | {
+    "accounts.view",
+    "companies.view",
+    "control-accounts.view",
+    "roles.view",
+    "statements.view",
+    "tracking.view",
+    "transactions.view",
+}
 _ADMINISTERING = _SEEING | {
     "accounts.activate",
     "accounts.cancel",
     "accounts.replace",
     "accounts.accounting",
     "accounts.holder",
+    "accounts.refund",
+    "accounts.remind",
     "accounts.suspend",
     "accounts.transfer",
     "control-accounts.configure",
@@ -53,6 +63,8 @@ _ADMINISTERING = _SEEING | {
 }
 _HELPING = _SEEING | {
     "accounts.activate",
+    "accounts.refund",
+    "accounts.remind",
     "accounts.replace",
     "accounts.suspend",
     "delegations.view",
@@ -104,7 +116,10 @@ ROLES: Mapping[str, Role] = {
             "control-accounts.configure",
             "control-accounts.move",
             "control-accounts.open",
+            "payments.post",
             "tracking.approve",
+            "transactions.correct",
+            "transactions.post",
         },
     ),
 }

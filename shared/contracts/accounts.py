@@ -247,6 +247,10 @@ class AccountOpened(Message):
     first_name: Name | None = None
     last_name: Name | None = None
     embossed_name: EmbossedName | None = None
+    email: Email | None = None
+    employee_id: EmployeeId | None = None
+    cost_centre: CostCentre | None = None
+    universal_number: UniversalNumber | None = None
 
 
 @event("accounts")
@@ -287,7 +291,7 @@ class AccountTransferred(Message):
 
 @event("accounts")
 class AccountHolderChanged(Message):
-    """The data of a card account's holder changed; the names are told, the rest is read (ACC-08)."""
+    """The data of a card account's holder changed; names and e-mail are told, the rest is read (ACC-08)."""
 
     account_id: AccountId
     control_account: ControlAccountNumber
@@ -295,6 +299,7 @@ class AccountHolderChanged(Message):
     last_name: Name
     embossed_name: EmbossedName
     version: int
+    email: Email | None = None
 
 
 @event("accounts")

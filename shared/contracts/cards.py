@@ -16,10 +16,12 @@ from shared.contracts.types import (
     ControlAccountNumber,
     Country,
     Email,
+    LastFour,
     Name,
     Note,
     Phone,
     Postcode,
+    Sensitive,
     Text,
 )
 
@@ -59,6 +61,12 @@ class PendingKind(StrEnum):
 Place = Annotated[str, Text(1, 200)]
 Circumstances = Annotated[str, Text(1, 1000)]
 PoliceReport = Annotated[str, Text(1, 100)]
+NumberHash = Annotated[
+    str,
+    Text(64, 64, r"^[0-9a-f]{64}$", "a keyed hash in hexadecimal"),
+    Sensitive(),
+    Note("finds the account of a card number for whoever holds the key, and tells nobody else anything"),
+]
 _LOSS = "required where the card was lost or stolen"
 _DELIVERY = "the holder's address where none is given"
 
@@ -119,6 +127,8 @@ class CardIssued(Message):
     control_account: ControlAccountNumber
     card_id: CardId
     expires_on: date
+    last_four: LastFour | None = None
+    number_hash: NumberHash | None = None
 
 
 @event("accounts")

@@ -12,6 +12,7 @@ from shared.contracts.service_times import AT_ONCE
 from shared.contracts.types import (
     CompanyNumber,
     ControlAccountNumber,
+    Currency,
     Cursor,
     Items,
     Limit,
@@ -75,12 +76,16 @@ class Setting(StrEnum):
     UNIVERSAL_NUMBER = "universal_number"
     STATEMENT_OPTION = "statement_option"
     BILLING_MODEL = "billing_model"
+    BILLING_CURRENCY = "billing_currency"
     SUSPENSION_CAP_DAYS = "suspension_cap_days"
 
 
 Products = Annotated[list[Product], Items(1, len(Product))]
 CycleDay = Annotated[int, Number(1, 28)]
 Months = Annotated[int, Number(1, 120)]
+BillingCurrency = Annotated[
+    Currency, Note("in which accounts are billed from their first transaction on; it never changes for these")
+]
 CapDays = Annotated[int, Number(1, 365), Note("the longest suspension, in days (ACC-14)")]
 
 
@@ -97,6 +102,7 @@ class OwnSettings:
     universal_number: FieldUse | None = None
     statement_option: StatementOption | None = None
     billing_model: BillingModel | None = None
+    billing_currency: BillingCurrency | None = None
     suspension_cap_days: CapDays | None = None
 
 
@@ -217,6 +223,16 @@ class SettingsInForce:
     statement_option: StatementOption
     billing_model: BillingModel
     suspension_cap_days: int
+    billing_currency: str
+
+
+DEFAULT_SETTINGS = SettingsInForce(
+    products=list(Product), liability=Liability.CORPORATE, billing_cycle_day=1, renewal_months=36,
+    employee_id=FieldUse.OPTIONAL, cost_centre=FieldUse.OPTIONAL, universal_number=FieldUse.OPTIONAL,
+    statement_option=StatementOption.PAPER_ON, billing_model=BillingModel.INDIVIDUAL, suspension_cap_days=365,
+    billing_currency="EUR",
+)  # fmt: skip
+"""What holds where no control account of a path sets anything else (PRG-02)."""
 
 
 @view

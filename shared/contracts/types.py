@@ -108,6 +108,7 @@ CommandName = Annotated[
 Cursor = Annotated[str, Text(1, 500), Note("next_cursor of the page before")]
 Limit = Annotated[int, Number(1, 500)]
 Currency = Annotated[str, Text(3, 3, r"^[A-Z]{3}$", "an ISO 4217 code")]
+LastFour = Annotated[str, Text(4, 4, r"^[0-9]{4}$", "4 digits")]
 EmployeeId = Annotated[str, Text(1, 10)]
 CostCentre = Annotated[str, Text(1, 10)]
 UniversalNumber = Annotated[str, Text(1, 25)]

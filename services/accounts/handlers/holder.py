@@ -41,7 +41,8 @@ def change_holder(command: ChangeHolder, tx: Transaction) -> None:
     tx.publish(
         AccountHolderChanged(
             account_id=account.id, control_account=account.control_account, first_name=account.first_name,
-            last_name=account.last_name, embossed_name=account.embossed_name, version=account.version + 1,
+            last_name=account.last_name, embossed_name=account.embossed_name, email=account.email,
+            version=account.version + 1,
         ),
         subject=account.id,
     )  # fmt: skip

@@ -79,6 +79,7 @@ def upgrade() -> None:
             ),
             nullable=True,
         ),
+        sa.Column("billing_currency", sa.String(length=3), nullable=True),
         sa.Column("suspension_cap_days", sa.Integer(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import timedelta
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.accounts.model import ControlAccount
-from services.accounts.rules import CLIENTS_SETTINGS, DEFAULTS, card_expiry
+from services.accounts.rules import CLIENTS_SETTINGS, card_expiry
 from services.accounts.settings import effect_of, set_own
 from services.accounts.tests.company import FIELD, LEGAL, MASTER, NORTH, NOW, SALES, Companies, opening, user
 from shared.contracts.accounts import (
@@ -23,6 +24,7 @@ from shared.contracts.accounts import (
     SuspendAccount,
 )
 from shared.contracts.structure import (
+    DEFAULT_SETTINGS,
     ChangeControlAccountSettings,
     ControlAccountSettingsChanged,
     FieldUse,
@@ -51,7 +53,10 @@ def test_the_nearest_control_account_decides_and_is_named(companies: Companies) 
 
     assert (sales.settings.billing_cycle_day, sales.set_at["billing_cycle_day"]) == (7, NORTH)
     assert (sales.settings.liability, sales.set_at["liability"]) == (Liability.JOINT, MASTER)
-    assert (sales.settings.renewal_months, sales.set_at["renewal_months"]) == (DEFAULTS.renewal_months, None)
+    assert (sales.settings.renewal_months, sales.set_at["renewal_months"]) == (
+        DEFAULT_SETTINGS.renewal_months,
+        None,
+    )
     assert (legal.settings.billing_cycle_day, legal.set_at["billing_cycle_day"]) == (5, MASTER)
 
 
@@ -112,8 +117,10 @@ def test_a_companys_administrator_sets_only_what_is_the_companys(companies: Comp
 
 
 def _values(name: Setting) -> Any:
-    value = getattr(DEFAULTS, name)
-    return [[Product.CORPORATE_GOLD]] if isinstance(value, list) else type(value)
+    value = getattr(DEFAULT_SETTINGS, name)
+    if isinstance(value, list):
+        return [[Product.CORPORATE_GOLD]]
+    return type(value) if isinstance(value, Enum) else ["GBP"]
 
 
 def test_what_makes_no_sense_is_refused(companies: Companies) -> None:
@@ -201,7 +208,7 @@ def test_each_setting_is_the_last_one_set_on_the_way_down(
     for name, value in asdict(effect.settings).items():
         setters = [place for place, own in enumerate(levels) if getattr(own, name) is not None]
         assert effect.set_at[name] == (str(setters[-1]) if setters else None)
-        wanted = getattr(levels[setters[-1]], name) if setters else getattr(DEFAULTS, name)
+        wanted = getattr(levels[setters[-1]], name) if setters else getattr(DEFAULT_SETTINGS, name)
         assert (set(value) == set(wanted)) if isinstance(value, list) else (value == wanted)
 
 

@@ -1,0 +1,1 @@
+"""What the statements service does when it is asked: one module for each subject."""

@@ -1,0 +1,1 @@
+"""What the clock starts in the statements service: one module for each subject."""

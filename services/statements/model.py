@@ -1,0 +1,181 @@
+"""The ledger, the statements, and what is known here of card accounts and control accounts. Whole batches write all of it.
+
+`ledger_account` is what is billed: a card account, or a basic control account that is billed centrally; those that the
+other side of each entry stands on are internal (`purchases:EUR`, `payments:EUR`, `suspense:EUR`). Nothing here refers by
+foreign keys to what is posted to: a posting finds its accounts by a join, and a check of each row would say that again.
+"""
+
+import sqlalchemy as sa
+
+from shared.database import Instant, code_point_text
+from shared.messaging.inbox import define_inbox
+from shared.messaging.outbox import define_outbox
+
+metadata = sa.MetaData()
+
+# What is heard of the structure. ``placed`` and ``configured`` are the versions that told of the parent and of the
+# settings; a setting that is null is inherited. Cycles up to ``closed_through`` are closed.
+control_account = sa.Table(
+    "control_account",
+    metadata,
+    sa.Column("number", sa.String(15), primary_key=True),
+    sa.Column("parent", sa.String(15), index=True),
+    sa.Column("level", sa.String(20), nullable=False),
+    sa.Column("placed", sa.Integer, nullable=False),
+    sa.Column("configured", sa.Integer, nullable=False),
+    sa.Column("billing_cycle_day", sa.Integer),
+    sa.Column("billing_model", sa.String(20)),
+    sa.Column("billing_currency", sa.String(3)),
+    sa.Column("statement_option", sa.String(20)),
+    sa.Column("opened_on", sa.Date, nullable=False),
+    sa.Column("closed_through", sa.Date, nullable=False),
+)
+
+# What is heard of card accounts. ``named``, ``placed`` and ``coded`` are the versions that told of the holder, of the
+# control account and of the accounting fields.
+card_account = sa.Table(
+    "card_account",
+    metadata,
+    sa.Column("id", sa.String(30), primary_key=True),
+    sa.Column("control_account", sa.String(15), nullable=False, index=True),
+    sa.Column("product", sa.String(40), nullable=False),
+    sa.Column("first_name", sa.String(100), nullable=False),
+    sa.Column("last_name", sa.String(100), nullable=False),
+    sa.Column("name_key", code_point_text(210), nullable=False, index=True),
+    sa.Column("embossed_name", code_point_text(26), nullable=False, index=True),
+    sa.Column("email", sa.String(254)),
+    sa.Column("employee_id", sa.String(10), index=True),
+    sa.Column("cost_centre", sa.String(10), index=True),
+    sa.Column("universal_number", sa.String(25), index=True),
+    sa.Column("named", sa.Integer, nullable=False),
+    sa.Column("placed", sa.Integer, nullable=False),
+    sa.Column("coded", sa.Integer, nullable=False),
+    sa.Column("opened_on", sa.Date, nullable=False),
+    sa.Column("last_used_on", sa.Date),
+)
+
+# The numbers that a card account ever had, by their keyed hash; the same one on another plastic is no other number.
+card_number = sa.Table(
+    "card_number",
+    metadata,
+    sa.Column("number_hash", sa.String(64), primary_key=True),
+    sa.Column("account_id", sa.String(30), nullable=False, index=True),
+    sa.Column("last_four", sa.String(4), nullable=False, index=True),
+)
+
+# ``debits``, ``credits`` and ``payments`` are sums since the beginning, so that balance = debits - credits - payments.
+# A statement is a copy of them, and ``cycle`` says how many there are: what is posted bears the number of its cycle.
+# ``due_since`` is when the oldest statement that is not paid in full fell due. Internal accounts have neither cycles nor
+# sums, only a balance.
+ledger_account = sa.Table(
+    "ledger_account",
+    metadata,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("control_account", sa.String(15)),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("balance", sa.BigInteger, nullable=False),
+    sa.Column("debits", sa.BigInteger, nullable=False),
+    sa.Column("credits", sa.BigInteger, nullable=False),
+    sa.Column("payments", sa.BigInteger, nullable=False),
+    sa.Column("cycle", sa.Integer, nullable=False),
+    sa.Column("closed_on", sa.Date),
+    sa.Column("due_since", sa.Date),
+    sa.Column("payment_status", sa.String(20), nullable=False),
+    sa.Column("nil_since", sa.Date),
+    sa.Index("ledger_account_to_close", "control_account", "closed_on"),
+    sa.Index(
+        "ledger_account_in_debt",
+        "due_since",
+        postgresql_where=sa.text("due_since is not null"),
+        sqlite_where=sa.text("due_since is not null"),
+    ),
+)
+
+# What the holder and the company see of a movement. ``amount`` is above zero where it is owed. ``ledger_account`` is on
+# whose statement it stands: in suspense while nobody knows whose it is. It is changed only to say what corrected it, or
+# whose it turned out to be.
+posting = sa.Table(
+    "posting",
+    metadata,
+    sa.Column("id", sa.String(30), primary_key=True),
+    sa.Column("account_id", sa.String(30)),
+    sa.Column("ledger_account", sa.String(40), nullable=False),
+    sa.Column("cycle", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("original_amount", sa.BigInteger),
+    sa.Column("original_currency", sa.String(3)),
+    sa.Column("rate", sa.String(24)),
+    sa.Column("merchant", sa.String(100)),
+    sa.Column("merchant_key", sa.String(100)),
+    sa.Column("merchant_category", sa.String(4)),
+    sa.Column("city", sa.String(60)),
+    sa.Column("country", sa.String(2)),
+    sa.Column("transacted_on", sa.Date, nullable=False),
+    sa.Column("posted_on", sa.Date, nullable=False),
+    sa.Column("cost_centre", sa.String(40)),
+    sa.Column("ledger_code", sa.String(40)),
+    sa.Column("purpose", sa.String(250)),
+    sa.Column("source", sa.String(60), nullable=False),
+    sa.Column("source_key", sa.String(100), nullable=False),
+    sa.Column("command_id", sa.String(36)),
+    sa.Column("corrects", sa.String(30)),
+    sa.Column("corrected_by", sa.String(30)),
+    sa.UniqueConstraint("source", "source_key", name="posting_seen"),
+    sa.Index("posting_of_account", "account_id", "posted_on", "id"),
+    sa.Index("posting_by_day", "posted_on", "id"),
+    sa.Index("posting_of_statement", "ledger_account", "cycle"),
+)
+
+# Double entry by construction: one row moves an amount from one ledger account to another, and is never changed.
+# ``place`` counts the entries of a posting: the first one, and one more where it left suspense.
+entry = sa.Table(
+    "entry",
+    metadata,
+    sa.Column("posting_id", sa.String(30), primary_key=True),
+    sa.Column("place", sa.SmallInteger, primary_key=True),
+    sa.Column("debit", sa.String(40), nullable=False),
+    sa.Column("credit", sa.String(40), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("posted_at", Instant, nullable=False),
+    sa.CheckConstraint("amount > 0", name="entry_moves_something"),
+    sa.CheckConstraint("debit <> credit", name="entry_moves_somewhere"),
+)
+
+# ``debits_to_date`` is the ledger account's sum of debits at the closing, ``credits_to_date`` and ``payments_to_date``
+# likewise: of the debits up to it there is owed what credits and payments have not reached, the oldest first.
+statement = sa.Table(
+    "statement",
+    metadata,
+    sa.Column("id", sa.String(30), primary_key=True),
+    sa.Column("ledger_account", sa.String(40), nullable=False),
+    sa.Column("cycle", sa.Integer, nullable=False),
+    sa.Column("account_id", sa.String(30)),
+    sa.Column("control_account", sa.String(15), nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("opened_on", sa.Date, nullable=False),
+    sa.Column("closed_on", sa.Date, nullable=False),
+    sa.Column("due_on", sa.Date, nullable=False),
+    sa.Column("previous_balance", sa.BigInteger, nullable=False),
+    sa.Column("payments", sa.BigInteger, nullable=False),
+    sa.Column("credits", sa.BigInteger, nullable=False),
+    sa.Column("debits", sa.BigInteger, nullable=False),
+    sa.Column("balance", sa.BigInteger, nullable=False),
+    sa.Column("debits_to_date", sa.BigInteger, nullable=False),
+    sa.Column("credits_to_date", sa.BigInteger, nullable=False),
+    sa.Column("payments_to_date", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("ledger_account", "cycle", name="statement_of_cycle"),
+    sa.Index("statement_of_control_account", "control_account", "closed_on", "id"),
+)
+
+# The card accounts of which there is something to tell: how they stand has changed since it was told last.
+standing_due = sa.Table(
+    "standing_due",
+    metadata,
+    sa.Column("account_id", sa.String(30), primary_key=True),
+)
+
+inbox = define_inbox(metadata)
+outbox = define_outbox(metadata)
