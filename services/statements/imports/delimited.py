@@ -81,8 +81,8 @@ def _find_header(
 
 def _places(cells: Sequence[str], columns: Sequence[Column]) -> tuple[list[int | None], list[str]]:
     found: dict[str, int] = {}
-    for place, cell in enumerate(cells):
-        found.setdefault(plain(cell), place)
+    for i, cell in enumerate(cells):
+        found.setdefault(plain(cell), i)
     places: list[int | None] = []
     missing: list[str] = []
     for column in columns:

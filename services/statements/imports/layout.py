@@ -41,17 +41,19 @@ class Measure(StrEnum):
 
 # The columns that are facts of a transaction, and those that say whose it is. Others serve the rules of a layout.
 FACTS = (
-    "transaction_date",
-    "posting_date",
+    "transacted_on",
+    "posted_on",
     "amount",
     "currency",
     "original_amount",
     "original_currency",
-    "merchant_name",
-    "merchant_city",
-    "merchant_country",
-    "mcc",
-    "description",
+    "merchant",
+    "city",
+    "country",
+    "merchant_category",
+    "rate",
+    "ledger_code",
+    "purpose",
 )
 POINTERS = (
     "account_id",

@@ -28,12 +28,12 @@ from services.statements.imports.tables import Table
 from services.statements.imports.values import AmountForm, DateForms
 
 LAYOUTS = Path(__file__).parents[1] / "layouts"
-KINDS = ("purchase", "refund", "payment", "fee", "correction")
+KINDS = ("purchase", "cash_advance", "refund", "payment", "fee")
 _WANTED = {
-    Subject.TRANSACTIONS: (("amount",), ("currency",), ("transaction_date", "posting_date")),
-    Subject.PAYMENTS: (("amount",), ("currency",), ("transaction_date", "posting_date")),
+    Subject.TRANSACTIONS: (("amount",), ("currency",), ("transacted_on", "posted_on")),
+    Subject.PAYMENTS: (("amount",), ("currency",), ("transacted_on", "posted_on")),
 }
-_DATES = {"transaction_date", "posting_date"}
+_DATES = {"transacted_on", "posted_on"}
 _AMOUNTS = {"amount", "original_amount"}
 
 
@@ -147,7 +147,7 @@ def _columns(table: Table, form: Delimited | Fixed | Xml, dates: DateForms | Non
 
 
 def _column(name: str, table: Table, form: Delimited | Fixed | Xml, dates: DateForms | None) -> Column:
-    # ``merchant_name = "Merchant"`` is short for a table with the one thing that says where the column stands.
+    # ``merchant = "Merchant"`` is short for a table with the one thing that says where the column stands.
     place = {Fixed: "at", Xml: "path"}.get(type(form), "header" if getattr(form, "header", False) else "at")
     table.widen(place)
     own_dates = table.texts("dates")

@@ -12,9 +12,14 @@ from services.statements.imports.delimited import Raw
 from services.statements.imports.layout import Column, Layout, Measure, Sign, Span, Subject, When
 from services.statements.imports.values import Unreadable
 
-LONGEST = {"merchant_name": 100, "merchant_city": 60, "merchant_country": 3, "description": 250}
+# A text that people read is cut to what there is room for; a longer one that points to something points to nothing.
+_CUT = {"merchant": 100, "city": 60, "purpose": 250, "cost_centre": 40, "ledger_code": 40}
+_POINTS = {"account_id": 30, "last_four": 4, "employee_id": 10, "universal_number": 25, "control_account": 15}
 _LONGEST_KEY = 60
 _ANY = "*"
+_COUNTRY = re.compile("[A-Z]{2}")
+_CATEGORY = re.compile("[0-9]{1,4}")
+_RATE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,11})?")
 _CARD_NUMBER = re.compile("[0-9]{12,19}")
 _PROTECTED = re.compile("[0-9a-f]{64}:[0-9]{4}")
 
@@ -32,18 +37,20 @@ class Incoming(NamedTuple):
     currency: str
     original_amount: int | None
     original_currency: str | None
-    transaction_date: date
-    posting_date: date
-    merchant_name: str | None
-    merchant_city: str | None
-    merchant_country: str | None
-    mcc: str | None
-    description: str | None
+    transacted_on: date
+    posted_on: date
+    rate: str | None
+    merchant: str | None
+    merchant_category: str | None
+    city: str | None
+    country: str | None
+    cost_centre: str | None
+    ledger_code: str | None
+    purpose: str | None
     account_id: str | None
     card_number: str | None
     last_four: str | None
     employee_id: str | None
-    cost_centre: str | None
     universal_number: str | None
     control_account: str | None
 
@@ -169,13 +176,15 @@ class RowReader:
             reading.fault("amount", "zero_amount", "an amount of zero moves nothing")
         original_currency = reading.currency("original_currency", optional=True)
         original = reading.amount("original_amount", original_currency, optional=True)
-        on = reading.day("transaction_date")
-        posted_on = reading.day("posting_date")
+        on = reading.day("transacted_on")
+        posted_on = reading.day("posted_on")
         if on is None and posted_on is None and not reading.findings:
-            reading.fault("transaction_date", "missing", "there is no date")
+            reading.fault("transacted_on", "missing", "there is no date")
         card_number = self._card_number(reading, cells)
         key = self._key_of(reading, cells)
-        mcc = reading.mcc()
+        rate = reading.matching("rate", _RATE, "rate such as 1.3203")
+        category = reading.matching("merchant_category", _CATEGORY, "merchant category code of four digits")
+        country = reading.matching("country", _COUNTRY, "country code of two letters")
         if reading.findings:
             return Refused(
                 raw.line, self._masked(cells), reading.findings, amount, currency, original, original_currency
@@ -185,13 +194,13 @@ class RowReader:
         first, second = on or posted_on, posted_on or on
         assert first is not None
         assert second is not None
-        text = reading.text
+        text, pointer = reading.text, reading.pointer
         return Incoming(
             raw.line, key, reading.kind(amount), amount, currency,
             original if original_currency else None, original_currency if original is not None else None,
-            first, second, text("merchant_name"), text("merchant_city"), text("merchant_country"), mcc,
-            text("description"), text("account_id"), card_number, text("last_four"), text("employee_id"),
-            text("cost_centre"), text("universal_number"), text("control_account"),
+            first, second, rate, text("merchant"), category and category.zfill(4), text("city"), country,
+            text("cost_centre"), text("ledger_code"), text("purpose"), pointer("account_id"), card_number,
+            pointer("last_four"), pointer("employee_id"), pointer("universal_number"), pointer("control_account"),
         )  # fmt: skip
 
     def _card_number(self, reading: "_Reading", cells: list[str]) -> str | None:
@@ -246,7 +255,17 @@ class _Reading:
         place = self._place.get(name)
         if place is None:
             return None
-        return self._cells[place][: LONGEST.get(name)] or None
+        return self._cells[place][: _CUT.get(name)] or None
+
+    def pointer(self, name: str) -> str | None:
+        text = self.text(name)
+        return text if text and len(text) <= _POINTS[name] else None
+
+    def matching(self, name: str, form: re.Pattern[str], words: str) -> str | None:
+        text = self.text(name)
+        if text and not form.fullmatch(text):
+            self.fault(name, "unreadable", f"“{text}” is no {words}")
+        return text
 
     def _given(self, name: str, *, optional: bool) -> str | None:
         place = self._place.get(name)
@@ -315,24 +334,15 @@ class _Reading:
             self.fault(name, "unreadable", str(error))
             return None
 
-    def mcc(self) -> str | None:
-        cell = self.text("mcc")
-        if cell is None:
-            return None
-        if not cell.isdecimal() or len(cell) > 4:
-            self.fault("mcc", "unreadable", f"“{cell}” is no merchant category code of four digits")
-            return None
-        return cell.zfill(4)
-
     def kind(self, amount: int) -> str:
+        """Return what the row is: a payment that is taken back stays one, any other credit is a refund."""
         kinds = self._layout.kinds
         named = kinds.of.get(self._cells[self._place[kinds.column]]) if kinds else None
-        if named is None:
-            payments = self._layout.subject is Subject.PAYMENTS
-            named = "payment" if payments else "purchase"
-        if amount > 0:
-            return {"payment": "correction", "refund": "purchase"}.get(named, named)
-        return {"purchase": "refund", "fee": "correction"}.get(named, named)
+        if named in {"payment", "fee"} or (named == "cash_advance" and amount > 0):
+            return named
+        if self._layout.subject is Subject.PAYMENTS:
+            return "payment"
+        return "purchase" if amount > 0 else "refund"
 
 
 def _fixed(cell: str, column: Column) -> str:

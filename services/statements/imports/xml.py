@@ -17,7 +17,7 @@ def xml_rows(stream: IO[bytes], layout: Layout) -> Iterator[Raw]:
     form = layout.form
     assert isinstance(form, Xml)
     reader = _Reader(layout, form)
-    parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
+    parser: "XMLPullParser[Element]" = XMLPullParser(("start", "end"))
     try:
         while piece := stream.read(_PIECE):
             parser.feed(piece)
@@ -40,7 +40,7 @@ class _Reader:
         self._entry: Element | None = None
         self._number = 0
 
-    def read(self, parser: XMLPullParser[Element]) -> Iterator[Raw]:
+    def read(self, parser: "XMLPullParser[Element]") -> Iterator[Raw]:
         for event, element in cast(Iterator[tuple[str, Element]], parser.read_events()):
             if event == "start":
                 self._begin(element)
