@@ -38,7 +38,7 @@ class Incoming(NamedTuple):
     original_amount: int | None
     original_currency: str | None
     transacted_on: date
-    posted_on: date
+    posted_on: date | None
     rate: str | None
     merchant: str | None
     merchant_category: str | None
@@ -191,14 +191,13 @@ class RowReader:
             )
         assert amount is not None
         assert currency is not None
-        first, second = on or posted_on, posted_on or on
-        assert first is not None
-        assert second is not None
+        on = on or posted_on
+        assert on is not None
         text, pointer = reading.text, reading.pointer
         return Incoming(
             raw.line, key, reading.kind(amount), amount, currency,
             original if original_currency else None, original_currency if original is not None else None,
-            first, second, rate, text("merchant"), category and category.zfill(4), text("city"), country,
+            on, posted_on, rate, text("merchant"), category and category.zfill(4), text("city"), country,
             text("cost_centre"), text("ledger_code"), text("purpose"), pointer("account_id"), card_number,
             pointer("last_four"), pointer("employee_id"), pointer("universal_number"), pointer("control_account"),
         )  # fmt: skip

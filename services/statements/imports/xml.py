@@ -17,7 +17,7 @@ def xml_rows(stream: IO[bytes], layout: Layout) -> Iterator[Raw]:
     form = layout.form
     assert isinstance(form, Xml)
     reader = _Reader(layout, form)
-    parser: "XMLPullParser[Element]" = XMLPullParser(("start", "end"))
+    parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
     try:
         while piece := stream.read(_PIECE):
             parser.feed(piece)
