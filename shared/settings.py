@@ -44,6 +44,7 @@ class Settings:
     identity_url: str = "http://identity:8080"
     accounts_url: str = "http://accounts:8080"
     tracking_url: str = "http://tracking:8080"
+    statements_url: str = "http://statements:8080"
 
     assertion_private_key: str | None = _secret()
     assertion_public_key: str | None = _secret()
@@ -83,6 +84,7 @@ class Settings:
     bulk_bytes: int = 20 * 1024 * 1024
     bulk_days: int = 14
     dormant_months: int = 18
+    payment_days: int = 28
 
     service_times: str | None = None
     tracking_months: int = 84
@@ -111,6 +113,7 @@ _URLS = frozenset(
         "identity_url",
         "accounts_url",
         "tracking_url",
+        "statements_url",
         "portal_url",
         "mail_url",
         "issuer_url",

@@ -40,7 +40,7 @@ def demo(accounts: int, list_users: bool) -> None:
     shape = shape_of(read_settings())
     try:
         if shape.settings.embedded:
-            for service in ("accounts", "identity", "tracking"):
+            for service in ("accounts", "identity", "statements", "tracking"):
                 shape.migrate(service)
         click.echo(_told(_load(shape, accounts)))
     finally:

@@ -9,6 +9,7 @@ from deploy.demonstration.structure import COMPANIES, Company, nodes, number_at
 from deploy.demonstration.users import DemonstrationUser, language_of, users
 from services.accounts import demonstration as accounts_of
 from services.identity import demonstration as identity_of
+from services.statements import demonstration as statements_of
 from services.tracking import demonstration as tracking_of
 from shared.settings import BadSettings
 
@@ -64,6 +65,14 @@ def load_demonstration(
                 for id_, product, name, embossed, basic, version in known
             ),
             structure=accounts_of.structure_now(accounts_database),
+        )
+    if loaded or not statements_of.is_loaded(shape.database("statements")):
+        statements_of.load(
+            shape.database("statements"),
+            shape.settings,
+            now,
+            map(statements_of.KnownAccount._make, accounts_of.known_to_billing(shape.database("accounts"))),
+            structure=accounts_of.structure_now(shape.database("accounts")),
         )
     return Summary(
         control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled

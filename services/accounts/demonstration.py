@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from typing import Any, NamedTuple, Protocol
@@ -22,7 +23,7 @@ from psycopg import sql
 from sqlalchemy import orm
 
 from services.accounts.counts import count_anew
-from services.accounts.model import Base, CardAccount, ControlAccount
+from services.accounts.model import Base, Card, CardAccount, ControlAccount
 from services.accounts.rules import card_expiry, embossed
 from services.accounts.vault import Vault, vault_of
 from shared.contracts.cards import CardState
@@ -176,6 +177,38 @@ def known_elsewhere(database: Database) -> Iterator[tuple[str, str, str, str, st
     with database.write() as session:
         for id_, product, name_key, embossed_name, control_account, version in session.execute(every):
             yield id_, product.value, name_key, embossed_name, control_account, version
+
+
+class Known(NamedTuple):
+    """A card account as services that bill it know it; ``name_key`` is the name as it is searched."""
+
+    id: str
+    control_account: str
+    product: str
+    payment_status: str
+    first_name: str
+    last_name: str
+    name_key: str
+    embossed_name: str
+    email: str | None
+    employee_id: str | None
+    cost_centre: str | None
+    universal_number: str | None
+    opened_at: datetime
+    last_used_on: date | None
+    version: int
+    number_hash: str
+    last_four: str
+
+
+def known_to_billing(database: Database) -> Iterator[Known]:
+    """Yield what is to be known of every card account, and of its card, to bill it."""
+    of_account = Known._fields[: Known._fields.index("number_hash")]
+    columns = [*(CardAccount.__table__.c[name] for name in of_account), Card.number_hash, Card.last_four]
+    every = sa.select(*columns).join(Card, sa.and_(Card.account_id == CardAccount.id, Card.live))
+    with database.write() as session:
+        for row in session.execute(every.execution_options(yield_per=_CHUNK)):
+            yield Known._make(value.value if isinstance(value, Enum) else value for value in row)
 
 
 def structure_now(database: Database) -> list[tuple[str, str | None, str, int]]:

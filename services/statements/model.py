@@ -66,7 +66,7 @@ card_number = sa.Table(
 # ``debits``, ``credits`` and ``payments`` are sums since the beginning, so that balance = debits - credits - payments.
 # A statement is a copy of them, and ``cycle`` says how many there are: what is posted bears the number of its cycle.
 # ``due_since`` is when the oldest statement that is not paid in full fell due. Internal accounts have neither cycles nor
-# sums, only a balance.
+# sums that mean anything, only a balance.
 ledger_account = sa.Table(
     "ledger_account",
     metadata,

@@ -3,13 +3,55 @@
 from datetime import timedelta
 from pathlib import Path
 
-from services.statements.imports import posting
+from services.statements import reactions
+from services.statements.handlers import arrears, correction, posting
+from services.statements.imports import posting as import_posting
+from services.statements.jobs import closing, standings
+from services.statements.ledger import TELL_STANDINGS
 from services.statements.model import metadata
-from shared.service import Errand, Service
+from services.statements.queries import scope, standing, statements, transactions
+from shared.contracts import accounts as account_contracts
+from shared.contracts import cards as card_contracts
+from shared.contracts import statements as language
+from shared.contracts import structure as structure_contracts
+from shared.service import Errand, Job, Service
 
 service = Service(
     name="statements",
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    jobs=[Errand(name=posting.POST_IMPORTS, every=timedelta(seconds=1), run=posting.post_imports)],
+    handlers={
+        language.PostTransactions: posting.post_transactions,
+        language.PostPayments: posting.post_payments,
+        language.CorrectTransaction: correction.correct_transaction,
+        language.RefundCreditBalance: arrears.refund_credit_balance,
+        language.SendPaymentReminder: arrears.send_payment_reminder,
+    },
+    reactions={
+        structure_contracts.ControlAccountOpened: reactions.note_control_account,
+        structure_contracts.ControlAccountMoved: reactions.note_move,
+        structure_contracts.ControlAccountSettingsChanged: reactions.note_settings,
+        account_contracts.AccountOpened: reactions.note_account,
+        account_contracts.AccountTransferred: reactions.note_transfer,
+        account_contracts.AccountHolderChanged: reactions.note_holder,
+        account_contracts.AccountingChanged: reactions.note_accounting,
+        card_contracts.CardIssued: reactions.note_card,
+    },
+    queries={
+        language.ListTransactions: transactions.list_transactions,
+        language.FindTransactions: transactions.find_transactions,
+        language.GetAccountSummary: standing.get_account_summary,
+        language.ListAccountStatements: statements.list_account_statements,
+        language.ListControlAccountStatements: statements.list_control_account_statements,
+        language.GetStatement: statements.get_statement,
+        language.ListStatementTransactions: transactions.list_statement_transactions,
+        language.GetDashboard: standing.get_dashboard,
+    },
+    jobs=[
+        Job(name=TELL_STANDINGS, every=timedelta(seconds=1), run=standings.tell_standings),
+        Job(name="age-debts", every=timedelta(minutes=1), run=standings.age_debts),
+        Errand(name=import_posting.POST_IMPORTS, every=timedelta(seconds=1), run=import_posting.post_imports),
+        Errand(name=closing.CLOSE_CYCLES, every=timedelta(minutes=1), run=closing.close_cycles),
+    ],
+    places={"transaction": scope.transaction_paths, "statement": scope.statement_paths},
 )

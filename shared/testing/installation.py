@@ -193,14 +193,14 @@ class DistributedInstallation(Installation):
             "CARDWORK_BROKER_URL": vhost.url,
             "CARDWORK_BROKER_MANAGEMENT_URL": broker.management_url,
         }
-        self._ports = {name: free_port() for name in ("identity", "accounts", "tracking")}
+        self._ports = {name: free_port() for name in ("identity", "accounts", "statements", "tracking")}
         self.environment |= {
             f"CARDWORK_{n.upper()}_URL": f"http://127.0.0.1:{p}" for n, p in self._ports.items()
         }
         self._workers: dict[str, int] = {}
         for name, port in self._ports.items():
             self._add(name, ["serve", name], CARDWORK_PORT=port)
-        for name in ("tracking", "accounts", "identity", "notifications"):
+        for name in ("tracking", "accounts", "identity", "notifications", "statements"):
             self.add_worker(name)
         self._services = (*self._ports, "notifications")
         self._add("gateway", ["serve", "gateway"], CARDWORK_PORT=self.port)

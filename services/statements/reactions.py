@@ -1,0 +1,150 @@
+"""What statements hears of other services: the structure with its settings of billing, and the card accounts.
+
+Events may overtake each other: of two that tell of one thing, the one of the higher version counts.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.statements.ledger import TELL_STANDINGS
+from services.statements.model import card_account, card_number, control_account, ledger_account, standing_due
+from services.statements.rules import day_of
+from shared.contracts.accounts import (
+    AccountHolderChanged,
+    AccountingChanged,
+    AccountOpened,
+    AccountTransferred,
+)
+from shared.contracts.cards import CardIssued
+from shared.contracts.structure import (
+    ControlAccountMoved,
+    ControlAccountOpened,
+    ControlAccountSettingsChanged,
+)
+from shared.database import insert, is_postgresql
+from shared.errors import Unavailable
+from shared.folding import fold_name
+from shared.messaging.transaction import Transaction
+
+
+def note_control_account(event: ControlAccountOpened, tx: Transaction) -> None:
+    """Note a new control account; its first cycle begins on the day on which it was opened."""
+    today = day_of(tx.envelope.time, tx.settings.time_zone)
+    _enter(
+        control_account,
+        tx,
+        number=event.number,
+        parent=event.parent,
+        level=event.level.value,
+        placed=event.version,
+        configured=0,
+        opened_on=today,
+        closed_through=today,
+    )
+
+
+def note_move(event: ControlAccountMoved, tx: Transaction) -> None:
+    """Note under which other a control account lies now; what is billed below it inherits from there."""
+    _change(
+        control_account, event.number, control_account.c.placed, event.version, {"parent": event.parent}, tx
+    )
+
+
+def note_settings(event: ControlAccountSettingsChanged, tx: Transaction) -> None:
+    """Note what is set at a control account of its own; null is what it inherits (PRG-02)."""
+    own = {
+        "billing_cycle_day": event.billing_cycle_day,
+        "billing_model": event.billing_model and event.billing_model.value,
+        "billing_currency": event.billing_currency,
+        "statement_option": event.statement_option and event.statement_option.value,
+    }
+    _change(control_account, event.number, control_account.c.configured, event.version, own, tx)
+
+
+def note_account(event: AccountOpened, tx: Transaction) -> None:
+    """Note a new card account; it owes nothing yet, and this is told."""
+    _enter(
+        card_account,
+        tx,
+        id=event.account_id,
+        control_account=event.control_account,
+        product=event.product.value,
+        **_names(event.first_name or "", event.last_name or "", event.embossed_name or ""),
+        email=event.email,
+        employee_id=event.employee_id,
+        cost_centre=event.cost_centre,
+        universal_number=event.universal_number,
+        named=1,
+        placed=1,
+        coded=1,
+        opened_on=day_of(tx.envelope.time, tx.settings.time_zone),
+    )
+    _enter(standing_due, tx, account_id=event.account_id)
+    tx.wake(TELL_STANDINGS)
+
+
+def note_transfer(event: AccountTransferred, tx: Transaction) -> None:
+    """Note that a card account lies elsewhere now: what it owes goes along, and closes with its new control account."""
+    place = {"control_account": event.control_account}
+    if _change(card_account, event.account_id, card_account.c.placed, event.version, place, tx):
+        tx.session.execute(
+            sa.update(ledger_account).where(ledger_account.c.id == event.account_id).values(place)
+        )
+
+
+def note_holder(event: AccountHolderChanged, tx: Transaction) -> None:
+    """Note by which names an account is found, and where its holder has mail."""
+    names = _names(event.first_name, event.last_name, event.embossed_name)
+    holder = {**names, "email": event.email}
+    _change(card_account, event.account_id, card_account.c.named, event.version, holder, tx)
+
+
+def note_accounting(event: AccountingChanged, tx: Transaction) -> None:
+    """Note the fields by which the company books what is spent."""
+    fields = {
+        "employee_id": event.employee_id,
+        "cost_centre": event.cost_centre,
+        "universal_number": event.universal_number,
+    }
+    _change(card_account, event.account_id, card_account.c.coded, event.version, fields, tx)
+
+
+def note_card(event: CardIssued, tx: Transaction) -> None:
+    """Note by which number an account's transactions may come."""
+    if event.number_hash and event.last_four:
+        _enter(
+            card_number,
+            tx,
+            number_hash=event.number_hash,
+            account_id=event.account_id,
+            last_four=event.last_four,
+        )
+
+
+def _names(first_name: str, last_name: str, embossed_name: str) -> dict[str, str]:
+    return {
+        "first_name": first_name,
+        "last_name": last_name,
+        "name_key": fold_name(f"{last_name} {first_name}"),
+        "embossed_name": embossed_name,
+    }
+
+
+def _enter(table: sa.Table, tx: Transaction, **row: Any) -> None:
+    entered = insert(table, postgresql_=is_postgresql(tx.session)).values(row)
+    tx.session.execute(entered.on_conflict_do_nothing())
+
+
+def _change(
+    table: sa.Table, key: str, told_by: sa.Column[Any], version: int, changes: dict[str, Any], tx: Transaction
+) -> bool:
+    """Change a row unless a later change is noted, and return whether it was; one that overtook the opening comes again."""
+    (id_,) = table.primary_key
+    found = tx.session.scalar(sa.select(told_by).where(id_ == key).with_for_update())
+    if found is None:
+        raise Unavailable(f"{table.name} {key} is not known yet")
+    if version <= found:
+        return False
+    tx.session.execute(sa.update(table).where(id_ == key).values({**changes, told_by.name: version}))
+    return True
