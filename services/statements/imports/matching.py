@@ -7,153 +7,117 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from services.statements.ledger import COLUMNS
-from services.statements.model import card_account, card_number, ledger_account
-from services.statements.queries.billing import BILLED_IN, BILLED_ON, IS_CENTRAL, SET_UP
-from services.statements.rules import SUSPENSE
+from services.statements.model import card_account, card_number, import_row
+from services.statements.queries.billing import IS_CENTRAL, SET_UP
 
-_POINTERS: Mapping[str, sa.types.TypeEngine[Any]] = {
-    "number_hash": sa.String(64),
-    "last_four": sa.String(4),
-    "employee_id": sa.String(10),
-    "universal_number": sa.String(25),
-    "named_account": sa.String(30),
-    "named_control_account": sa.String(15),
-    "reason": sa.String(40),
+in_hand: Mapping[str, sa.BindParameter[Any]] = {
+    "import_id": sa.bindparam("import_id", type_=sa.String),
+    "position": sa.bindparam("position", type_=sa.BigInteger),
+    "last": sa.bindparam("last", type_=sa.BigInteger),
 }
-batch = sa.Table(
-    "import_batch",
+IS_IN_HAND = sa.and_(
+    import_row.c.import_id == in_hand["import_id"],
+    import_row.c.line > in_hand["position"],
+    import_row.c.line <= in_hand["last"],
+)
+"""The rows of the batch: those of a file between two of its lines."""
+
+match = sa.Table(
+    "import_match",
     sa.MetaData(),
     sa.Column("line", sa.BigInteger, primary_key=True, autoincrement=False),
-    *(sa.Column(name, type_) for name, type_ in {**COLUMNS, **_POINTERS}.items()),
+    sa.Column("way", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("account_id", sa.String(30)),
+    sa.Column("control_account", sa.String(15)),
+    sa.Column("accounts", sa.Integer, nullable=False),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DELETE ROWS",
 )
-"""The rows in hand, while they are in hand: a table of the connection, which costs no log and needs no vacuum."""
+"""What the ways found, for each row how many accounts; a table of the connection, which costs no log and no vacuum."""
 
-_WAYS: Mapping[str, sa.ColumnElement[bool]] = {
-    "account_id": card_account.c.id == batch.c.named_account,
-    "card_number": card_number.c.number_hash == batch.c.number_hash,
-    "last_four": card_number.c.last_four == batch.c.last_four,
-    "employee_id": card_account.c.employee_id == batch.c.employee_id,
-    "cost_centre": card_account.c.cost_centre == batch.c.cost_centre,
-    "universal_number": card_account.c.universal_number == batch.c.universal_number,
+POINTERS = {
+    "account_id": import_row.c.account_id,
+    "card_number": import_row.c.number_hash,
+    "last_four": import_row.c.last_four,
+    "employee_id": import_row.c.employee_id,
+    "cost_centre": import_row.c.cost_centre,
+    "universal_number": import_row.c.universal_number,
+    "control_account": import_row.c.control_account,
+}
+"""In which column of a row stands what a way goes by."""
+
+_FITS: Mapping[str, sa.ColumnElement[bool]] = {
+    "account_id": card_account.c.id == POINTERS["account_id"],
+    "card_number": card_number.c.number_hash == POINTERS["card_number"],
+    "last_four": card_number.c.last_four == POINTERS["last_four"],
+    "employee_id": card_account.c.employee_id == POINTERS["employee_id"],
+    "cost_centre": card_account.c.cost_centre == POINTERS["cost_centre"],
+    "universal_number": card_account.c.universal_number == POINTERS["universal_number"],
 }
 _BY_CARD = {"card_number", "last_four"}
-_BY_CONTROL_ACCOUNT = ("control_account",)
+_WAY = sa.bindparam("way", type_=sa.SmallInteger)
+_HOW_MANY = sa.select(sa.func.count()).select_from(match).where(match.c.accounts == 1)
 
 
-def find_accounts(session: orm.Session, ways: Sequence[Sequence[str]], below: str | None) -> None:
-    """Give each row of the batch the account that it belongs to and what that is billed on; the rest is for suspense."""
-    given = {"below": below}
-    for way in ways:
-        if tuple(way) == _BY_CONTROL_ACCOUNT:
-            session.execute(_name_control_accounts(), given)
-        else:
-            session.execute(_name_accounts(tuple(way)), given)
-    session.execute(_place(), {})
-    session.execute(_refuse_other_currencies(), {})
-    session.execute(_suspend(), {})
+def find_accounts(
+    session: orm.Session,
+    ways: Sequence[Sequence[str]],
+    below: str | None,
+    rows: Mapping[str, Any],
+    here: Mapping[str, Any],
+) -> None:
+    """Note for the rows of the batch which account each belongs to.
+
+    ``rows`` says how many there are, and how many of these have each pointer. ``below`` is the control account below which
+    accounts are looked for; none stands for everywhere.
+    """
+    for place, way in enumerate(ways):
+        if all(rows[name] for name in way):
+            statement = _find_control_accounts() if "control_account" in way else _find_accounts(tuple(way))
+            session.execute(statement, {**here, "below": below, "way": place})
+            if session.scalar(_HOW_MANY) == rows["rows"]:
+                return
 
 
 def _below(number: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    wanted = sa.bindparam("below", type_=sa.String)
+    wanted = sa.cast(sa.bindparam("below"), sa.String)
     levels = (SET_UP.c.number, SET_UP.c.intermediate, SET_UP.c.master)
     inside = sa.select(SET_UP.c.number).where(sa.or_(*(level == wanted for level in levels)))
-    return sa.or_(sa.cast(wanted, sa.String).is_(None), number.in_(inside))
+    return sa.or_(wanted.is_(None), number.in_(inside))
+
+
+def _is_not_found() -> sa.ColumnElement[bool]:
+    found = match.alias("earlier")
+    return ~sa.exists().where(found.c.line == import_row.c.line, found.c.accounts == 1)
 
 
 @cache
-def _name_accounts(way: tuple[str, ...]) -> sa.Update:
-    """Name the account of the rows whose every value of this way leads to one and the same."""
+def _find_accounts(way: tuple[str, ...]) -> sa.Insert:
+    """Note how many card accounts every value of this way together leads to, and which where it is one."""
     accounts: sa.FromClause = card_account
     if _BY_CARD & set(way):
         accounts = accounts.join(card_number, card_number.c.account_id == card_account.c.id)
+    different = sa.func.count(card_account.c.id.distinct())
     found = (
-        sa.select(batch.c.line, sa.func.min(card_account.c.id).label("account"))
-        .add_columns(sa.func.count(card_account.c.id.distinct()).label("accounts"))
-        .select_from(batch.join(accounts, sa.and_(*(_WAYS[name] for name in way))))
-        .where(batch.c.account_id.is_(None), batch.c.ledger_account.is_(None))
-        .where(_below(card_account.c.control_account))
-        .group_by(batch.c.line)
-        .subquery("found")
-    )
-    only = found.c.accounts == 1
-    return (
-        sa.update(batch)
-        .where(batch.c.line == found.c.line)
-        .values(
-            account_id=sa.case((only, found.c.account)),
-            reason=sa.case((only, sa.null()), else_="several_accounts"),
-        )
-    )
-
-
-@cache
-def _name_control_accounts() -> sa.Update:
-    """Name the control account of the rows that give the number of one that is billed centrally."""
-    return (
-        sa.update(batch)
-        .where(
-            batch.c.named_control_account == SET_UP.c.number,
-            IS_CENTRAL,
-            batch.c.account_id.is_(None),
-            _below(SET_UP.c.number),
-        )
-        .values(control_account=SET_UP.c.number, ledger_account=SET_UP.c.number)
-    )
-
-
-@cache
-def _place() -> sa.Update:
-    """Say where what belongs to a card account is billed, and give it the account's cost centre if it has none."""
-    places = (
         sa.select(
-            card_account.c.id, card_account.c.cost_centre, SET_UP.c.number, BILLED_ON.label("billed_on")
+            import_row.c.line,
+            _WAY,
+            sa.func.min(card_account.c.id).label("account_id"),
+            different.label("accounts"),
         )
-        .join(SET_UP, SET_UP.c.number == card_account.c.control_account)
-        .where(card_account.c.id.in_(sa.select(batch.c.account_id)))
-        .subquery("places")
+        .select_from(import_row.join(accounts, sa.and_(*(_FITS[name] for name in way))))
+        .where(IS_IN_HAND, _is_not_found(), _below(card_account.c.control_account))
+        .group_by(import_row.c.line)
     )
-    return (
-        sa.update(batch)
-        .where(batch.c.account_id == places.c.id)
-        .values(
-            control_account=places.c.number,
-            ledger_account=places.c.billed_on,
-            cost_centre=sa.func.coalesce(batch.c.cost_centre, places.c.cost_centre),
-        )
-    )
+    return sa.insert(match).from_select(["line", "way", "account_id", "accounts"], found)
 
 
 @cache
-def _refuse_other_currencies() -> sa.Update:
-    """Take the account away from what is not in its currency."""
-    billed = (
-        sa.select(SET_UP.c.number, BILLED_IN.label("billed_in"), batch.c.line)
-        .select_from(
-            batch.join(SET_UP, SET_UP.c.number == batch.c.control_account).outerjoin(
-                ledger_account, ledger_account.c.id == batch.c.ledger_account
-            )
-        )
-        .subquery("billed")
+def _find_control_accounts() -> sa.Insert:
+    """Note which control account a row gives the number of, where that is billed centrally."""
+    found = (
+        sa.select(import_row.c.line, _WAY, SET_UP.c.number, sa.literal(1))
+        .select_from(import_row.join(SET_UP, SET_UP.c.number == POINTERS["control_account"]))
+        .where(IS_IN_HAND, IS_CENTRAL, _is_not_found(), _below(SET_UP.c.number))
     )
-    return (
-        sa.update(batch)
-        .where(batch.c.line == billed.c.line, batch.c.currency != billed.c.billed_in)
-        .values(ledger_account=sa.null(), account_id=sa.null(), reason="other_currency")
-    )
-
-
-@cache
-def _suspend() -> sa.Update:
-    """Let what is nobody's stand in suspense until somebody says whose it is."""
-    return (
-        sa.update(batch)
-        .where(batch.c.ledger_account.is_(None))
-        .values(
-            ledger_account=sa.literal(f"{SUSPENSE}:") + batch.c.currency,
-            control_account=sa.null(),
-            reason=sa.func.coalesce(batch.c.reason, "unknown_account"),
-        )
-    )
+    return sa.insert(match).from_select(["line", "way", "control_account", "accounts"], found)

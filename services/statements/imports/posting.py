@@ -14,11 +14,19 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.schema import CreateTable
 
-from services.statements.imports.matching import batch, find_accounts
-from services.statements.ledger import COLUMNS, Stage
-from services.statements.model import file_import, import_finding, import_row, posting, suspended
-from services.statements.reactions import TELL_STANDINGS
-from services.statements.rules import COUNTERS, day_of
+from services.statements.imports.matching import IS_IN_HAND, POINTERS, find_accounts, in_hand, match
+from services.statements.ledger import COLUMNS, TELL_STANDINGS, Stage
+from services.statements.model import (
+    card_account,
+    file_import,
+    import_finding,
+    import_row,
+    ledger_account,
+    posting,
+    suspended,
+)
+from services.statements.queries.billing import BILLED_IN, BILLED_ON, SET_UP
+from services.statements.rules import COUNTERS, SUSPENSE, day_of
 from shared.contracts.imports import ImportState, PostImport, RowOutcome
 from shared.contracts.statements import PaymentPosted, TransactionKind
 from shared.contracts.types import Channel
@@ -53,26 +61,30 @@ def _next(session: orm.Session) -> Any:
 
 
 def _post_batch(found: Any, tx: Transaction) -> int:
-    session, here = tx.session, {"import_id": found.id, "position": found.position, "batch": BATCH}
-    lines = session.execute(_LINES, here).one()
-    if not lines.rows:
+    session, here = tx.session, {"import_id": found.id, "position": found.position}
+    due = session.execute(_DUE, {**here, "batch": BATCH}).mappings().one()
+    if not due["rows"]:
         _finish(found, tx)
         return 0
-    here |= {"last": lines.last, "today": day_of(tx.now, tx.settings.time_zone), "source": found.layout}
-    session.execute(CreateTable(batch, if_not_exists=True))
-    session.execute(sa.delete(batch))
-    session.execute(_lay_out(repeats=found.repeats), {**here, "command_id": found.command_id})
-    find_accounts(session, orjson.loads(found.find_by), found.control_account)
-    if is_postgresql(session):
-        session.execute(sa.text("analyze import_batch"))
+    here["last"] = due["last"]
+    for table in (match, batch):
+        session.execute(CreateTable(table, if_not_exists=True))
+        session.execute(sa.delete(table))
+    find_accounts(session, orjson.loads(found.find_by), found.control_account, dict(due), here)
+    facts = {
+        "today": day_of(tx.now, tx.settings.time_zone),
+        "source": found.layout,
+        "command_id": found.command_id,
+    }
+    session.execute(_lay_out(repeats=found.repeats), {**here, **facts})
     new = len(_stage(postgresql_=is_postgresql(session)).post(session, tx.now))
-    seen = lines.rows - new
+    seen = due["rows"] - new
     waiting = _note_findings(here, session, seen=seen)
     session.execute(
         sa.update(file_import)
         .where(file_import.c.id == found.id)
         .values(
-            position=lines.last,
+            position=due["last"],
             posted=file_import.c.posted + new,
             seen=file_import.c.seen + seen,
             suspended=file_import.c.suspended + waiting,
@@ -80,21 +92,32 @@ def _post_batch(found: Any, tx: Transaction) -> int:
     )
     _tell_payments(tx)
     tx.wake(TELL_STANDINGS)
-    return int(lines.rows)
+    return int(due["rows"])
 
 
-_here: Mapping[str, sa.BindParameter[Any]] = {
-    name: sa.bindparam(name) for name in ("import_id", "position", "last", "source", "command_id")
-}
-_BATCH = sa.bindparam("batch", type_=sa.Integer)
-_due = (
-    sa.select(import_row.c.line)
-    .where(import_row.c.import_id == _here["import_id"], import_row.c.line > _here["position"])
+_next_rows = (
+    sa.select(import_row.c.line, *(column.label(name) for name, column in POINTERS.items()))
+    .where(import_row.c.import_id == in_hand["import_id"], import_row.c.line > in_hand["position"])
     .order_by(import_row.c.line)
-    .limit(_BATCH)
+    .limit(sa.bindparam("batch", type_=sa.Integer))
     .subquery("due")
 )
-_LINES = sa.select(sa.func.count().label("rows"), sa.func.max(_due.c.line).label("last")).select_from(_due)
+_DUE = sa.select(
+    sa.func.count().label("rows"),
+    sa.func.max(_next_rows.c.line).label("last"),
+    *(sa.func.count(_next_rows.c[name]).label(name) for name in POINTERS),
+).select_from(_next_rows)
+
+batch = sa.Table(
+    "import_batch",
+    sa.MetaData(),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.String(40)),
+    *(sa.Column(name, type_) for name, type_ in COLUMNS.items()),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DELETE ROWS",
+)
+"""The rows in hand as they are posted; ``reason`` says why one is in suspense."""
 
 
 @cache
@@ -104,37 +127,51 @@ def _stage(*, postgresql_: bool) -> Stage:
 
 @cache
 def _lay_out(*, repeats: bool) -> sa.Insert:
-    """Lay the rows that are due out in the batch, each with the other side of its entry and the key of its source."""
-    row = import_row.c
-    columns: Mapping[str, sa.ColumnElement[Any]] = {
-        "line": row.line,
-        **{name: row[name] for name in COLUMNS if name in row},
-        "account_id": sa.null(),
-        "control_account": sa.null(),
-        "posted_on": sa.func.coalesce(row.posted_on, sa.bindparam("today", type_=sa.Date)),
-        "counter": sa.case(
-            *(
-                (row.kind == kind.value, sa.literal(f"{counter}:") + row.currency)
-                for kind, counter in COUNTERS.items()
-            )
-        ),
-        "source": sa.cast(_here["source"], sa.String),
-        "source_key": row.key + sa.literal("#") + sa.cast(_number_among_alike(), sa.String)
-        if repeats
-        else row.key,
-        "command_id": sa.cast(_here["command_id"], sa.String),
-        "number_hash": row.number_hash,
-        "last_four": row.last_four,
-        "employee_id": row.employee_id,
-        "universal_number": row.universal_number,
-        "named_account": row.account_id,
-        "named_control_account": row.control_account,
-    }
-    due = sa.and_(
-        row.import_id == _here["import_id"], row.line > _here["position"], row.line <= _here["last"]
+    """Lay the rows in hand out as they are posted: whose they are, on what they stand, and by which key they are known."""
+    row, found = import_row.c, match.c
+    facts = {name: sa.bindparam(name, type_=type_) for name, type_ in _FACTS.items()}
+    source = (
+        import_row.outerjoin(match, sa.and_(found.line == row.line, found.accounts == 1))
+        .outerjoin(card_account, card_account.c.id == found.account_id)
+        .outerjoin(
+            SET_UP, SET_UP.c.number == sa.func.coalesce(card_account.c.control_account, found.control_account)
+        )
+        .outerjoin(ledger_account, ledger_account.c.id == _billed_on)
     )
-    rows = sa.select(*(value.label(name) for name, value in columns.items())).where(due)
+    known = SET_UP.c.number.is_not(None)
+    fits = sa.and_(known, row.currency == BILLED_IN)
+    several = sa.exists().where(found.line == row.line, found.accounts > 1).correlate(import_row)
+    number = sa.literal("#") + sa.cast(_number_among_alike(), sa.String)
+    columns: dict[str, sa.ColumnElement[Any]] = {
+        **{name: row[name] for name in COLUMNS if name in row},
+        "line": row.line,
+        "reason": sa.case((fits, sa.null()), (known, "other_currency"), (several, "several_accounts"), else_="unknown_account"),
+        "account_id": sa.case((fits, found.account_id)),
+        "control_account": sa.case((fits, SET_UP.c.number)),
+        "ledger_account": sa.case((fits, _billed_on), else_=sa.literal(f"{SUSPENSE}:") + row.currency),
+        "cost_centre": sa.func.coalesce(row.cost_centre, sa.case((fits, card_account.c.cost_centre))),
+        "posted_on": sa.func.coalesce(row.posted_on, facts["today"]),
+        "counter": sa.case(
+            *((row.kind == kind.value, sa.literal(f"{counter}:") + row.currency) for kind, counter in COUNTERS.items())
+        ),
+        "source": facts["source"],
+        "source_key": row.key + number if repeats else row.key,
+        "command_id": facts["command_id"],
+    }  # fmt: skip
+    rows = (
+        sa.select(*(value.label(name) for name, value in columns.items()))
+        .select_from(source)
+        .where(IS_IN_HAND)
+    )
     return sa.insert(batch).from_select(list(columns), rows)
+
+
+_FACTS: Mapping[str, sa.types.TypeEngine[Any]] = {
+    "today": sa.Date(),
+    "source": sa.String(),
+    "command_id": sa.String(),
+}
+_billed_on = sa.func.coalesce(match.c.control_account, BILLED_ON)
 
 
 def _number_among_alike() -> sa.ColumnElement[int]:
@@ -164,7 +201,7 @@ def _note_findings(here: Mapping[str, Any], session: orm.Session, *, seen: int) 
 
 
 _entered = sa.exists().where(posting.c.id == batch.c.id)
-_import_id = sa.cast(_here["import_id"], sa.String).label("import_id")
+_import_id = sa.cast(in_hand["import_id"], sa.String).label("import_id")
 _FINDING = ("import_id", "line", "outcome", "code", "message")
 _SEEN = sa.insert(import_finding).from_select(
     _FINDING,
@@ -197,16 +234,20 @@ _WAITING = sa.insert(suspended).from_select(
     [column.name for column in suspended.c],
     sa.select(
         batch.c.id,
-        _import_id,
+        import_row.c.import_id,
         batch.c.line,
         batch.c.reason,
-        batch.c.number_hash,
-        batch.c.last_four,
-        batch.c.employee_id,
-        batch.c.cost_centre,
-        batch.c.universal_number,
-        batch.c.named_control_account,
-    ).where(_suspended_now),
+        import_row.c.number_hash,
+        import_row.c.last_four,
+        import_row.c.employee_id,
+        import_row.c.cost_centre,
+        import_row.c.universal_number,
+        import_row.c.control_account,
+    )
+    .join(
+        import_row, sa.and_(import_row.c.import_id == in_hand["import_id"], import_row.c.line == batch.c.line)
+    )
+    .where(_suspended_now),
 )
 _PAYMENTS = sa.select(batch).where(
     batch.c.kind == TransactionKind.PAYMENT.value, batch.c.amount < 0, batch.c.reason.is_(None), _entered
