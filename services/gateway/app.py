@@ -10,6 +10,7 @@ from services.gateway.commands import command_routes
 from services.gateway.docs_page import documentation
 from services.gateway.entrance import Entrance
 from services.gateway.files import file_routes
+from services.gateway.imports import import_routes
 from services.gateway.progress import progress_routes
 from services.gateway.rates import RateLimit
 from services.gateway.reads import read_routes
@@ -50,6 +51,7 @@ def gateway_app(
         command_routes(entrance, assertions, sender, seal, clock),
         read_routes(entrance, upstreams),
         file_routes(entrance, upstreams["accounts"], settings),
+        import_routes(entrance, upstreams["statements"], settings),
     ]
     for part in parts:
         part.before_request(lambda: rate.count(_caller()))

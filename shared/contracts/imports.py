@@ -3,7 +3,7 @@
 A file is uploaded to ``POST /imports/{layout}``, which is no command: it posts nothing. What may be done with it is one.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -93,6 +93,7 @@ class ImportRow:
     layout: str
     mended: bool
     file_name: str | None
+    columns: Annotated[list[str], Note("what its layout calls the columns")]
     control_account: str | None
     uploaded_by: str
     uploaded_at: datetime
@@ -118,6 +119,7 @@ class ImportFinding:
     code: str
     column: str | None
     message: str
+    cells: Annotated[list[str] | None, Note("a refused row as it was read, by the columns of the file")]
 
 
 @view
@@ -127,7 +129,7 @@ class SuspendedTransaction:
     transaction_id: str
     amount: Money
     merchant: str | None
-    transacted_on: str
+    transacted_on: date
     reason: str
     last_four: str | None
     employee_id: str | None

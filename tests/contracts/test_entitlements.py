@@ -20,12 +20,16 @@ from services.accounts.model import Bulk, CardAccount
 from services.identity import demonstration as identity_of
 from services.identity.model import Delegation, User
 from services.identity.rules import ROLES
+from services.statements.ledger import post
+from services.statements.model import statement
+from services.statements.queries.billing import billed_accounts
 from shared.actor import EVERYWHERE, Party
 from shared.contracts import load_all
 from shared.contracts.base import Contract, Kind, catalogue
 from shared.contracts.bulk import BulkKind, BulkState
 from shared.contracts.schema import scopes_of
 from shared.messaging.bus import CommandSender, Publication, Sent
+from shared.messaging.dispatch import Dispatcher
 from shared.settings import Settings
 
 load_all()
@@ -161,7 +165,10 @@ def _there(shape: Embedded, master: str) -> dict[str, Any]:
                 uploaded_at=now, control_account=master,
             )
         )  # fmt: skip
+    transaction, made = _billed(shape, accounts[0])
     return {
+        "transaction_id": transaction,
+        "statement_id": made,
         "bulk_id": "blk_" + "0" * 26,
         "account_id": accounts[0],
         "account_ids": [accounts[0]],
@@ -174,6 +181,27 @@ def _there(shape: Embedded, master: str) -> dict[str, Any]:
         "delegation": "dlg_" + "0" * 26,
         "secret_phrase": "the keeper's parrot",
     }
+
+
+def _billed(shape: Embedded, account: str) -> tuple[str, str]:
+    """Spend with an account, close its cycle a month later, and return what came of it: a transaction and a statement."""
+    later = shape.clock() + timedelta(days=40)
+    worker = Dispatcher(
+        shape.service("statements"), shape.database("statements"), settings=shape.settings,
+        verifier=shape.verifier("statements"), clock=lambda: later, metrics=shape.metrics,
+    )  # fmt: skip
+    with shape.database("statements").write() as session:
+        billed = billed_accounts(session, [account])[account]
+        row = {
+            "id": "txn_" + "0" * 26, "account_id": account, "control_account": billed.control_account,
+            "ledger_account": billed.ledger_account, "counter": "purchases:EUR", "kind": "purchase", "amount": 100,
+            "currency": "EUR", "transacted_on": later.date(), "posted_on": later.date(), "source": "test", "source_key": "1",
+        }  # fmt: skip
+        post(session, [row], later)
+    worker.run_jobs()
+    with shape.database("statements").read() as session:
+        made = session.scalars(sa.select(statement.c.id).where(statement.c.account_id == account))
+        return str(row["id"]), made.all()[0]
 
 
 @pytest.mark.parametrize("role", ROLE_IDS)

@@ -87,7 +87,9 @@ def test_the_example_of_a_body_is_valid(contract: Contract) -> None:
     operation = DOCUMENT["paths"][contract.route]["post"]
     if "requestBody" in operation:
         content = operation["requestBody"]["content"]["application/json"]
-        Draft202012Validator(body(operation)).validate(content["example"])
+        Draft202012Validator({**body(operation), "components": DOCUMENT["components"]}).validate(
+            content["example"]
+        )
 
 
 def test_a_command_is_answered_with_a_receipt_or_with_its_outcome() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.statements.handlers.posting import check_currency, post, row_of
-from services.statements.model import entry, posting
+from services.statements.model import entry, ledger_account, posting
 from services.statements.queries.billing import Billed
 from services.statements.queries.scope import transaction_paths
 from services.statements.rules import CREDITS, counter_of
@@ -40,7 +40,10 @@ def _wrong(id_: str, tx: Transaction) -> Any:
     """Return a posting, locked, that the actor may correct and that nobody has corrected yet."""
     paths = transaction_paths(tx.session, [id_])
     found = tx.session.execute(
-        sa.select(posting).where(posting.c.id == id_).with_for_update(of=posting)
+        sa.select(posting, ledger_account.c.control_account)
+        .join(ledger_account, ledger_account.c.id == posting.c.ledger_account)
+        .where(posting.c.id == id_)
+        .with_for_update(of=posting)
     ).one_or_none()
     if found is None or not tx.actor.covers(tx.function or "", paths[id_]):
         raise NotFound("transaction", "transaction_id")

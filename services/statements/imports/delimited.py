@@ -1,6 +1,7 @@
 """Reads files with a character between the cells, and those whose cells have fixed places in a line."""
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from operator import itemgetter
@@ -37,7 +38,10 @@ def delimited_rows(stream: IO[bytes], layout: Layout) -> Iterator[Raw]:
         for row in reader:
             if row:
                 too_many = width is not None and len(row) > width and any(map(str.strip, row[width:]))
-                yield Raw(line, pick(row), _TOO_MANY if too_many else None)
+                cells = pick(row)
+                if form.guarded:
+                    cells = [cell[1:] if _GUARDED.match(cell) else cell for cell in cells]
+                yield Raw(line, cells, _TOO_MANY if too_many else None)
             line = first + reader.line_num
     except csv.Error:
         raise Rejected(
@@ -46,6 +50,7 @@ def delimited_rows(stream: IO[bytes], layout: Layout) -> Iterator[Raw]:
         ) from None
 
 
+_GUARDED = re.compile(r"'[=+\-@]")
 _TOO_MANY = "The row has more cells than the header: one of its values may hold the delimiter."
 
 

@@ -89,12 +89,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delimited:
-    """Cells with a character between them; a header is looked for in the first lines."""
+    """Cells with a character between them; a header is looked for in the first lines.
+
+    With ``guarded`` an apostrophe stands before what a spreadsheet would take for a formula, such as an amount below zero.
+    """
 
     delimiter: str = ","
     quote: str = '"'
     header: bool = True
     header_within: int = 1
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +197,7 @@ class Layout:
         }
         return replace(
             self,
-            form=Delimited(),
+            form=Delimited(guarded=True),
             encodings=("utf-8",),
             columns=columns,
             rows=None,

@@ -45,23 +45,29 @@ class BadLayout(Exception):
         self.faults = faults
 
 
-def shipped_layouts() -> dict[str, Path]:
-    """Return the layouts that Cardwork ships with, by name."""
-    return {file.stem: file for file in sorted(LAYOUTS.glob("*.toml"))}
+def known_layouts(own: Path) -> dict[str, Path]:
+    """Return the layouts that Cardwork ships with and those in a folder of the operator's own, which go first, by name."""
+    return {file.stem: file for folder in (LAYOUTS, own) for file in sorted(folder.glob("*.toml"))}
 
 
-def find_layout(name: str) -> Layout:
-    """Return a shipped layout by its name, or the one in a file; raises BadLayout."""
-    shipped = shipped_layouts()
-    file = shipped.get(name) or Path(name)
+def find_layout(name: str, own: Path) -> Layout:
+    """Return a layout by its name, or the one in a file; raises BadLayout."""
+    known = known_layouts(own)
+    file = known.get(name) or Path(name)
+    if not file.is_file():
+        raise BadLayout(name, [f"there is no such file, and no layout of that name; there are: {', '.join(known)}"])
+    return read_layout_file(file)
+
+
+def read_layout_file(file: Path) -> Layout:
+    """Return the layout in a file; raises BadLayout."""
     try:
         text = file.read_text("utf-8")
-    except OSError:
-        known = ", ".join(shipped)
-        raise BadLayout(name, [f"there is no such file, and none of that name is shipped: {known}"]) from None
+    except OSError as error:
+        raise BadLayout(str(file), [f"it cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
-        raise BadLayout(name, ["the file is not in UTF-8"]) from None
-    return read_layout(text, file.stem if name in shipped else file.name)
+        raise BadLayout(str(file), ["it is not in UTF-8"]) from None
+    return read_layout(text, file.stem)
 
 
 def read_layout(text: str, name: str) -> Layout:
@@ -90,7 +96,7 @@ def _layout(root: Table, name: str) -> Layout:
     columns = _columns(root.table("columns", required=True), form, DateForms(dates) if dates else None)
     amounts, positive, signs = _amounts(root.table("amounts"))
     return Layout(
-        name=root.text("name", name.removesuffix(".toml")),
+        name=root.text("name", name),
         title=root.text("title", name),
         subject=root.choice("rows_are", Subject, Subject.TRANSACTIONS),
         form=form,

@@ -35,7 +35,7 @@ from shared.messaging.transaction import Transaction
 from shared.service import Transact
 
 POST_IMPORTS = "post-imports"
-BATCH = 5000
+BATCH = 20000
 # A worker handles no command meanwhile.
 LONGEST_RUN_SECONDS = 0.5
 

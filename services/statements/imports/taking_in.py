@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from itertools import islice
 from typing import IO, Any
 
@@ -91,6 +91,20 @@ _COUNTS = (
     "seen",
     "suspended",
 )
+
+
+def digest_of(stream: IO[bytes]) -> str:
+    """Return the digest by which a file is known."""
+    return file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file will do
+
+
+def find_file(digest: str, running: Running) -> str | None:
+    """Return the import of a file that is being posted; it need not be read again."""
+    wanted = sa.select(file_import.c.id).where(
+        file_import.c.digest == digest, file_import.c.state == ImportState.POSTING
+    )
+    with running.database.read() as session:
+        return session.scalar(wanted)
 
 
 def discard(import_id: str, running: Running) -> None:

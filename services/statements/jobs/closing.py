@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.statements.jobs.standings import AGE_DEBTS
 from services.statements.model import card_account, control_account, ledger_account, statement
 from services.statements.queries.billing import SET_UP
 from services.statements.rules import day_of, latest_closing, next_closing
@@ -56,6 +57,7 @@ def _close_some(tx: Transaction) -> int | None:
     if not closed and not finished:
         return None
     tx.wake(CLOSE_CYCLES)
+    tx.wake(AGE_DEBTS)  # what is closed late may be overdue at once
     return issued
 
 

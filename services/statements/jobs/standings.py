@@ -13,6 +13,7 @@ from shared.contracts.statements import AccountStandingChanged
 from shared.database import insert, is_postgresql
 from shared.messaging.transaction import Transaction
 
+AGE_DEBTS = "age-debts"
 TOLD_AT_ONCE = 500
 _AGED_AT_ONCE = 5000
 
@@ -61,7 +62,8 @@ def age_debts(tx: Transaction) -> int:
         .limit(_AGED_AT_ONCE)
     )
     marked = insert(standing_due, postgresql_=is_postgresql(tx.session)).from_select(["account_id"], aged)
-    count = int(getattr(tx.session.execute(marked.on_conflict_do_nothing()), "rowcount", 0))
+    once = marked.on_conflict_do_nothing().returning(standing_due.c.account_id)
+    count = len(tx.session.scalars(once).all())
     if count:
         tx.wake(TELL_STANDINGS)
     return count

@@ -110,6 +110,7 @@ def _spend(query: GetDashboard, reader: Reader) -> sa.Select[Any]:
     debits = (
         sa.select(sa.func.max(statement.c.debits_to_date))
         .where(statement.c.ledger_account == account.id, statement.c.due_on < today)
+        .correlate(ledger_account)
         .scalar_subquery()
     )
     paid = account.credits + account.payments

@@ -18,12 +18,15 @@ from shared.contracts.outcomes import CommandCompleted, CommandRejected
 from shared.contracts.statements import (
     AccountSummary,
     GetAccountSummary,
+    ListAccountStatements,
+    ListControlAccountStatements,
     ListTransactions,
     NewPayment,
     NewTransaction,
     PostedKind,
     PostPayments,
     PostTransactions,
+    StatementRow,
     Transaction,
     TransactionView,
 )
@@ -190,6 +193,15 @@ class Programme:
 
     def transactions(self, account: str, view: str = "all", **criteria: Any) -> list[Transaction]:
         question = ListTransactions(account_id=account, view=TransactionView(view), **criteria)
+        return list(self.ask(question).data)
+
+    def statements(self, number: str) -> list[StatementRow]:
+        """Return the statements of a card account, or those below a control account, the latest first."""
+        question: Message = (
+            ListControlAccountStatements(number=number)
+            if number.isdigit()
+            else ListAccountStatements(account_id=number)
+        )
         return list(self.ask(question).data)
 
     def events(self, cls: type[Message], subject: str | None = None) -> list[Any]:
