@@ -18,9 +18,7 @@ class Words(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return every word."""
-        return sorted(
-            module.name.rstrip("_").replace("_", "-") for module in iter_modules(commands.__path__)
-        )
+        return sorted(module.name.rstrip("_").replace("_", "-") for module in iter_modules(commands.__path__))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of a word."""

@@ -1,8 +1,11 @@
 """`cardwork import`: transactions and payments out of files, by layouts that an operator writes."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from tqdm import tqdm
@@ -20,6 +23,7 @@ from shared.settings import read_settings
 
 _SERVICE = "statements"
 _OPERATOR = "operator"
+_PATIENCE_SECONDS = 60
 _SHOWN = 10
 
 
@@ -37,91 +41,65 @@ def layouts() -> None:
         click.echo(f"{name:<20}  {layout.subject:<12}  {layout.title}")
 
 
-_FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-_LAYOUT = click.option("--layout", required=True, help="The name of a layout, or the path of its TOML file.")
-_BELOW = click.option("--below", metavar="NUMBER", help="Look for accounts below this control account only.")
-_MENDED = click.option("--mended", is_flag=True, help="The file is one of refused rows, mended.")
-_CHECK = click.option("--check", is_flag=True, help="Say what is wrong with the file, and post nothing.")
-_REFUSED = click.option(
-    "--refused", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the refused rows."
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What is given with a file."""
+
+    file: Path
+    layout: str
+    below: str | None
+    mended: bool
+    check: bool
+    refused: Path | None
+    skip_refused: bool
+    skip_differences: bool
+
+
+_PATH = click.Path(dir_okay=False, path_type=Path)
+_OPTIONS = (
+    click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path)),
+    click.option("--layout", required=True, help="The name of a layout, or the path of its TOML file."),
+    click.option("--below", metavar="NUMBER", help="Look for accounts below this control account only."),
+    click.option("--mended", is_flag=True, help="The file is one of refused rows, mended."),
+    click.option("--check", is_flag=True, help="Say what is wrong with the file, and post nothing."),
+    click.option("--refused", type=_PATH, help="Where to write the refused rows, to be mended."),
+    click.option("--skip-refused", is_flag=True, help="Post the other rows though some are refused."),
+    click.option("--skip-differences", is_flag=True, help="Post though control totals differ."),
 )
-_SKIP_REFUSED = click.option("--skip-refused", is_flag=True, help="Post the other rows though some are refused.")
-_SKIP_DIFFERENCES = click.option("--skip-differences", is_flag=True, help="Post though control totals differ.")
 
 
-@import_.command()
-@_FILE
-@_LAYOUT
-@_BELOW
-@_MENDED
-@_CHECK
-@_REFUSED
-@_SKIP_REFUSED
-@_SKIP_DIFFERENCES
-def transactions(
-    file: Path,
-    layout: str,
-    below: str | None,
-    refused: Path | None,
-    *,
-    mended: bool,
-    check: bool,
-    skip_refused: bool,
-    skip_differences: bool,
-) -> None:
-    """Import FILE, whose rows are transactions. One that broke off goes on; one that was posted before posts nothing."""
-    _import(Subject.TRANSACTIONS, file, layout, below, refused, mended, check, skip_refused, skip_differences)
+def _word(subject: Subject) -> click.Command:
+    def run(**asked: Any) -> None:
+        _import(subject, _Asked(**asked))
+
+    run.__doc__ = f"""Import FILE, whose rows are {subject}.
+
+    A file that broke off goes on where it did; one that was posted before posts nothing.
+    """
+    for option in reversed(_OPTIONS):
+        run = option(run)
+    return click.command(subject.value)(run)
 
 
-@import_.command()
-@_FILE
-@_LAYOUT
-@_BELOW
-@_MENDED
-@_CHECK
-@_REFUSED
-@_SKIP_REFUSED
-@_SKIP_DIFFERENCES
-def payments(
-    file: Path,
-    layout: str,
-    below: str | None,
-    refused: Path | None,
-    *,
-    mended: bool,
-    check: bool,
-    skip_refused: bool,
-    skip_differences: bool,
-) -> None:
-    """Import FILE, whose rows are payments. One that broke off goes on; one that was posted before posts nothing."""
-    _import(Subject.PAYMENTS, file, layout, below, refused, mended, check, skip_refused, skip_differences)
+for _subject in Subject:
+    import_.add_command(_word(_subject))
 
 
-def _import(
-    subject: Subject,
-    file: Path,
-    layout_name: str,
-    below: str | None,
-    refused: Path | None,
-    mended: bool,
-    check: bool,
-    skip_refused: bool,
-    skip_differences: bool,
-) -> None:
+def _import(subject: Subject, asked: _Asked) -> None:
     with _statements() as shape:
-        layout = _layout(layout_name, shape.settings.layouts_directory)
+        layout = _layout(asked.layout, shape.settings.layouts_directory)
         if layout.subject is not subject:
             raise click.ClickException(f"The rows of {layout.name} are {layout.subject}, not {subject}.")
-        import_id = _take_in(file, layout, below, shape, mended=mended)
-        found = _look(import_id, shape)
-        if refused and found.refused:
-            _write(import_id, refused, shape)
+        found = _look(_take_in(layout, asked, shape), shape)
+        if asked.refused and found.refused:
+            _write(found.import_id, asked.refused, shape)
         if found.state is ImportState.CHECKED:
             _say(found, shape)
-            kept_back = (found.refused and not skip_refused) or (found.differing and not skip_differences)
-            if check or kept_back:
-                click.echo("Nothing is posted." if check else _HOW_TO_GO_ON)
-                raise SystemExit(0 if check else 1)
+            if asked.check:
+                click.echo("Nothing is posted.")
+                return
+            if (found.refused and not asked.skip_refused) or (found.differing and not asked.skip_differences):
+                raise click.ClickException(_HOW_TO_GO_ON)
         _post(found, shape)
 
 
@@ -131,9 +109,10 @@ _HOW_TO_GO_ON = (
 )
 
 
-def _take_in(file: Path, layout: Layout, below: str | None, shape: Shape, *, mended: bool) -> str:
+def _take_in(layout: Layout, asked: _Asked, shape: Shape) -> str:
     """Return the import of a file: a new one, or the one that broke off."""
     running = Running(database=shape.database(_SERVICE), settings=shape.settings, clock=shape.clock)
+    file = asked.file
     with file.open("rb") as stream:
         broken_off = find_file(digest_of(stream), running)
     if broken_off:
@@ -144,8 +123,9 @@ def _take_in(file: Path, layout: Layout, below: str | None, shape: Shape, *, men
         tqdm.wrapattr(stream, "read", total=file.stat().st_size, desc="read") as watched,
     ):
         return take_in(
-            watched, layout, running, uploaded_by=_OPERATOR, file_name=file.name, control_account=below, mended=mended
-        )
+            watched, layout, running, uploaded_by=_OPERATOR, file_name=file.name, control_account=asked.below,
+            mended=asked.mended,
+        )  # fmt: skip
 
 
 def _look(import_id: str, shape: Shape) -> ImportRow:
@@ -154,7 +134,9 @@ def _look(import_id: str, shape: Shape) -> ImportRow:
 
 
 def _say(found: ImportRow, shape: Shape) -> None:
-    click.echo(f"{found.import_id}: {found.rows} rows, {found.refused} refused, {found.passed_over} lines passed over")
+    click.echo(
+        f"{found.import_id}: {found.rows} rows, {found.refused} refused, {found.passed_over} lines passed over"
+    )
     with shape.database(_SERVICE).read() as session:
         rows = refused_rows(found.import_id, session)
         next(rows)
@@ -164,7 +146,9 @@ def _say(found: ImportRow, shape: Shape) -> None:
         click.echo(f"{found.control_totals} control totals, {found.differing} differ")
     for each in found.differences[:_SHOWN]:
         currency = f" {each.currency}" if each.currency else ""
-        click.echo(f"  line {each.line}: {each.measure} is stated as {each.stated}{currency}, the rows come to {each.found}")
+        click.echo(
+            f"  line {each.line}: {each.measure} is stated as {each.stated}{currency}, the rows come to {each.found}"
+        )
 
 
 def _post(found: ImportRow, shape: Shape) -> None:
@@ -173,10 +157,17 @@ def _post(found: ImportRow, shape: Shape) -> None:
             submit(session, found.import_id, shape.clock(), actor=_OPERATOR)
     worker = shape.dispatcher(_SERVICE)
     with tqdm(total=found.rows - found.refused, unit="row", desc="post") as bar:
+        moved = time.monotonic()
         while found.state is not ImportState.POSTED:
             worker.run_jobs()
             found = _look(found.import_id, shape)
-            bar.update(found.posted + found.seen - bar.n)
+            if found.posted + found.seen > bar.n:
+                bar.update(found.posted + found.seen - bar.n)
+                moved = time.monotonic()
+            elif time.monotonic() - moved > _PATIENCE_SECONDS:
+                raise click.ClickException(
+                    "The file does not get on; the log says why. Import it again to go on with it."
+                )
     click.echo(
         f"{found.import_id}: {found.posted} posted, of these {found.suspended} in suspense; "
         f"{found.seen} seen before, {found.refused} refused"

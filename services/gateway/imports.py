@@ -32,7 +32,12 @@ def import_routes(entrance: Entrance, statements: Upstream, settings: Settings) 
             f"/imports/{layout}", request.stream, length, request.mimetype, actor, options
         )
         here = f"/api/v1/imports/{found['import_id']}"
-        links = {"self": here, "findings": f"{here}/findings", "refused": f"{here}/refused", "post": f"{here}/post"}
+        links = {
+            "self": here,
+            "findings": f"{here}/findings",
+            "refused": f"{here}/refused",
+            "post": f"{here}/post",
+        }
         return json_response({**found, "links": links}, 201)
 
     @blueprint.get("/imports/<import_id>/refused")

@@ -2,8 +2,8 @@
 
 from flask import Blueprint, Response, g, request
 
-from services.statements.imports.layout_file import BadLayout, known_layouts, read_layout_file
 from services.statements.imports.layout import Layout
+from services.statements.imports.layout_file import BadLayout, known_layouts, read_layout_file
 from services.statements.imports.queries import import_row_of
 from services.statements.imports.taking_in import take_in
 from shared.contracts.imports import PostImport

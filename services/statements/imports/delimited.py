@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from operator import itemgetter
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from services.statements.imports.layout import Column, Delimited, Layout
-from services.statements.imports.text import lines_of
+from services.statements.imports.text import Source, lines_of
 from shared.errors import Rejected
 
 
@@ -20,7 +20,7 @@ class Raw(NamedTuple):
     fault: str | None = None
 
 
-def delimited_rows(stream: IO[bytes], layout: Layout) -> Iterator[Raw]:
+def delimited_rows(stream: Source, layout: Layout) -> Iterator[Raw]:
     """Return the rows of a delimited file; raises Rejected where it is none, or lacks a column."""
     form = layout.form
     assert isinstance(form, Delimited)
@@ -54,7 +54,7 @@ _GUARDED = re.compile(r"'[=+\-@]")
 _TOO_MANY = "The row has more cells than the header: one of its values may hold the delimiter."
 
 
-def fixed_rows(stream: IO[bytes], layout: Layout) -> Iterator[Raw]:
+def fixed_rows(stream: Source, layout: Layout) -> Iterator[Raw]:
     """Return the rows of a file whose cells have fixed places."""
     places = [
         slice(column.at[0] - 1, column.at[1]) if column.at else slice(0, 0)

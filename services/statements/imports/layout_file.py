@@ -55,7 +55,9 @@ def find_layout(name: str, own: Path) -> Layout:
     known = known_layouts(own)
     file = known.get(name) or Path(name)
     if not file.is_file():
-        raise BadLayout(name, [f"there is no such file, and no layout of that name; there are: {', '.join(known)}"])
+        raise BadLayout(
+            name, [f"there is no such file, and no layout of that name; there are: {', '.join(known)}"]
+        )
     return read_layout_file(file)
 
 

@@ -1,11 +1,11 @@
 """Reads a file by its layout, row by row: the one door to everything else in this folder."""
 
 from collections.abc import Iterator
-from typing import IO
 
 from services.statements.imports.delimited import Raw, delimited_rows, fixed_rows
 from services.statements.imports.layout import Delimited, Fixed, Layout
 from services.statements.imports.rows import Incoming, PassedOver, Protect, Refused, RowReader, Stated
+from services.statements.imports.text import Source
 from services.statements.imports.totals import ControlTotals, Difference
 from services.statements.imports.xml import xml_rows
 
@@ -26,7 +26,7 @@ class Reader:
         """How many control totals were compared."""
         return self._totals.compared
 
-    def read(self, stream: IO[bytes]) -> Iterator[Incoming | Refused]:
+    def read(self, stream: Source) -> Iterator[Incoming | Refused]:
         """Return every row that is one to post; raises Rejected where the file as a whole cannot be read."""
         for raw in raw_rows(stream, self._layout):
             row = self._rows.read(raw)
@@ -50,7 +50,7 @@ class Reader:
 MOST_DIFFERENCES = 100
 
 
-def raw_rows(stream: IO[bytes], layout: Layout) -> Iterator[Raw]:
+def raw_rows(stream: Source, layout: Layout) -> Iterator[Raw]:
     """Return the rows of a file as they stand there."""
     match layout.form:
         case Delimited():

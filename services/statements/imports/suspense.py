@@ -23,11 +23,15 @@ def match_transaction(command: MatchTransaction, tx: Transaction) -> dict[str, A
     waiting = sa.select(suspended.c.posting_id).where(suspended.c.posting_id == command.transaction_id)
     if tx.session.scalar(waiting.with_for_update()) is None:
         raise NotFound("transaction in suspense", "transaction_id")
-    found = tx.session.execute(sa.select(posting).where(posting.c.id == command.transaction_id)).mappings().one()
+    found = (
+        tx.session.execute(sa.select(posting).where(posting.c.id == command.transaction_id)).mappings().one()
+    )
     billed = _billed(command, tx)
     if billed.currency != found["currency"]:
         raise Rejected(
-            "wrong_currency", f"This account is billed in {billed.currency}, not in {found['currency']}.", "account_id"
+            "wrong_currency",
+            f"This account is billed in {billed.currency}, not in {found['currency']}.",
+            "account_id",
         )
     row = {
         **{name: found[name] for name in _FACTS},
@@ -51,7 +55,9 @@ def match_transaction(command: MatchTransaction, tx: Transaction) -> dict[str, A
 
 def _billed(command: MatchTransaction, tx: Transaction) -> Billed:
     if bool(command.account_id) == bool(command.control_account):
-        raise Rejected("one_account", "Name the card account or the control account that it belongs to.", "account_id")
+        raise Rejected(
+            "one_account", "Name the card account or the control account that it belongs to.", "account_id"
+        )
     if command.account_id:
         field, found = "account_id", billed_accounts(tx.session, [command.account_id]).get(command.account_id)
     else:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import file_digest, sha256
+from io import BufferedReader
 from itertools import islice
-from typing import IO, Any
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from services.statements.imports.layout import Layout
 from services.statements.imports.protection import protection_of
 from services.statements.imports.reading import Reader
 from services.statements.imports.rows import Incoming, Refused
+from services.statements.imports.text import Source
 from services.statements.model import file_import, import_finding, import_row
 from shared.contracts.imports import ImportState, RowOutcome
 from shared.database import insert_rows
@@ -35,10 +37,10 @@ _merchant_key = lru_cache(maxsize=8192)(lambda merchant: fold_name(merchant)[:_L
 class Digested:
     """A stream that is hashed as it is read."""
 
-    stream: IO[bytes]
+    stream: Source
     digest: Any = field(default_factory=sha256)
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """Read on."""
         piece = self.stream.read(size)
         self.digest.update(piece)
@@ -46,7 +48,7 @@ class Digested:
 
 
 def take_in(
-    stream: IO[bytes],
+    stream: Source,
     layout: Layout,
     running: Running,
     *,
@@ -93,9 +95,9 @@ _COUNTS = (
 )
 
 
-def digest_of(stream: IO[bytes]) -> str:
+def digest_of(stream: BufferedReader) -> str:
     """Return the digest by which a file is known."""
-    return file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file will do
+    return file_digest(stream, "sha256").hexdigest()
 
 
 def find_file(digest: str, running: Running) -> str | None:
@@ -126,7 +128,7 @@ class _TakingIn:
         self._reader = Reader(layout, protection_of(running.settings))
 
     def take(self, stream: Digested) -> None:
-        rows = self._reader.read(stream)  # type: ignore[arg-type]  # reading is all that is done with it
+        rows = self._reader.read(stream)
         while portion := list(islice(rows, PORTION)):
             self._keep(portion)
         while stream.read(PORTION):

@@ -1,7 +1,7 @@
 """From the bytes of a file to its lines, whatever encoding they are in."""
 
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import Protocol
 
 from shared.errors import Rejected
 
@@ -10,7 +10,14 @@ _PIECE = 256 * 1024
 _MARK = "\ufeff"
 
 
-def lines_of(stream: IO[bytes], encodings: Sequence[str]) -> Iterator[str]:
+class Source(Protocol):
+    """What a file is read from, piece by piece; it need not be a file."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes, at most ``size``; none at the end."""
+
+
+def lines_of(stream: Source, encodings: Sequence[str]) -> Iterator[str]:
     """Return the lines without their ends; each is in the first of these encodings that it fits.
 
     A publisher's file can be in two, as programs write it one after the other. Raises Rejected where a line fits none.

@@ -1,18 +1,19 @@
 """Reads rows out of XML, element by element: what has been read, and what no column names, is let go of."""
 
 from collections.abc import Iterator, Sequence
-from typing import IO, cast
+from typing import cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from services.statements.imports.delimited import Raw
 from services.statements.imports.layout import Layout, Xml
+from services.statements.imports.text import Source
 from shared.errors import Rejected
 
 _PIECE = 64 * 1024
 _NAME = "name()"
 
 
-def xml_rows(stream: IO[bytes], layout: Layout) -> Iterator[Raw]:
+def xml_rows(stream: Source, layout: Layout) -> Iterator[Raw]:
     """Return the rows of an XML file, numbered in their order; raises Rejected where it is not well formed."""
     form = layout.form
     assert isinstance(form, Xml)
