@@ -18,6 +18,7 @@ from services.statements.imports.queries import import_row_of
 from services.statements.imports.submitting import submit
 from services.statements.imports.taking_in import digest_of, find_file, take_in
 from shared.contracts.imports import ImportRow, ImportState
+from shared.observability import set_up_logging
 from shared.service import Running
 from shared.settings import read_settings
 
@@ -189,9 +190,11 @@ def _layout(name: str, own: Path) -> Layout:
 
 @contextmanager
 def _statements() -> Iterator[Shape]:
-    shape = shape_of(read_settings())
+    settings = read_settings()
+    set_up_logging("warning", settings.log_format)
+    shape = shape_of(settings)
     try:
-        if shape.settings.embedded:
+        if settings.embedded:
             shape.migrate(_SERVICE)
         yield shape
     finally:
