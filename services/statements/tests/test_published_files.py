@@ -141,7 +141,7 @@ def test_the_schemes_own_formats_are_read_as_expected(published: Path) -> None:
 def test_a_scheme_file_without_transactions_or_with_a_wrong_amount_says_so(published: Path) -> None:
     _, good, refused = read("vcf4", (published / "card_feeds" / "vcf4_n1" / "data").read_bytes())
     assert not good
-    assert [(each.column, each.code) for row in refused for each in row.findings][0] == (
+    assert next((each.column, each.code) for row in refused for each in row.findings) == (
         "amount",
         "unreadable",
     )
