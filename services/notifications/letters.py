@@ -82,6 +82,8 @@ def _environment(language: Language) -> Environment:
         autoescape=False,  # noqa: S701 - plain text, in which nothing has to be escaped
     )
     environment.filters |= {
+        "amount": words.amount,
+        "day": words.day,
         "instant": words.instant,
         "function": words.function,
         "scope": words.scope,

@@ -7,6 +7,8 @@ from services.notifications.letters import Letter
 from services.notifications.model import Base
 from services.notifications.rules import State
 from shared.contracts import identity as language
+from shared.contracts.statements import PaymentReminderAsked
+from shared.contracts.types import Language
 from shared.database import insert, is_postgresql
 from shared.ids import new_id
 from shared.messaging.transaction import Transaction
@@ -73,6 +75,24 @@ def mail_functions_lent(event: language.FunctionsLent, tx: Transaction) -> None:
     }
     _mail("functions_borrowed", [event.borrower], {**facts, "other": event.lender.name}, tx)
     _mail("functions_lent", [event.lender], {**facts, "other": event.borrower.name}, tx, first_place=1)
+
+
+def mail_payment_reminder(event: PaymentReminderAsked, tx: Transaction) -> None:
+    """Remind a holder of what is overdue (ACC-19, NOT-03)."""
+    if event.email is None:
+        return
+    to = language.Recipient(
+        name=f"{event.first_name} {event.last_name}",
+        email=event.email,
+        language=event.language or Language.ENGLISH,
+    )
+    facts = {
+        "overdue": event.overdue,
+        "currency": event.currency,
+        "due_since": event.due_since,
+        "comment": event.comment,
+    }
+    _mail("payment_reminder", [to], facts, tx)
 
 
 def _mail(

@@ -7,6 +7,7 @@ from services.notifications import jobs, reactions
 from services.notifications.model import Base
 from services.notifications.outlets import check
 from shared.contracts import identity as language
+from shared.contracts.statements import PaymentReminderAsked
 from shared.service import Errand, Job, Service
 
 service = Service(
@@ -23,6 +24,7 @@ service = Service(
         language.ConsentWanted: reactions.mail_consent_wanted,
         language.ContactChanged: reactions.mail_contact_changed,
         language.FunctionsLent: reactions.mail_functions_lent,
+        PaymentReminderAsked: reactions.mail_payment_reminder,
     },
     jobs=[
         Errand(name="send-due-mails", every=timedelta(seconds=1), run=jobs.send_due_mails),

@@ -2,13 +2,14 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from shared.actor import EVERYWHERE
 from shared.contracts.types import Language
+from shared.money import in_major_units
 
 _FOLDER = Path(__file__).parent / "words"
 
@@ -20,6 +21,8 @@ class Words:
         self._months: list[str] = found["months"]
         self._first: str = found.get("first", "1")
         self._instant: str = found["instant"]
+        self._date: str = found["date"]
+        self._amount: dict[str, str] = found["amount"]
         self._everywhere: str = found["everywhere"]
         self._one_account: str = found["one_account"]
         self._some_accounts: str = found["some_accounts"]
@@ -28,10 +31,22 @@ class Words:
     def instant(self, text: str) -> str:
         """Return an instant, given in ISO 8601, as the language writes date and time, in UTC."""
         at = datetime.fromisoformat(text).astimezone(UTC)
-        day = self._first if at.day == 1 else str(at.day)
-        return self._instant.format(
-            day=day, month=self._months[at.month - 1], year=at.year, time=f"{at:%H:%M}"
-        )
+        return self._instant.format(**self._parts(at), time=f"{at:%H:%M}")
+
+    def day(self, text: str) -> str:
+        """Return a day, given in ISO 8601, as the language writes it."""
+        return self._date.format(**self._parts(date.fromisoformat(text)))
+
+    def _parts(self, of: date) -> dict[str, str]:
+        number = self._first if of.day == 1 else str(of.day)
+        return {"day": number, "month": self._months[of.month - 1], "year": str(of.year)}
+
+    def amount(self, minor_units: int, currency: str) -> str:
+        """Return an amount of money as the language writes it, with the decimals of its currency."""
+        marks = {",": self._amount["group"], ".": self._amount["decimal"]}
+        written = f"{in_major_units(minor_units, currency):,f}"
+        number = "".join(marks.get(character, character) for character in written)
+        return self._amount["pattern"].format(number=number, currency=currency)
 
     def function(self, name: str) -> str:
         """Return what a function lets one do, or its name where the language has no words for it."""

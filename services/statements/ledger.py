@@ -1,9 +1,10 @@
 """The only place that moves money: rows that lie ready somewhere are posted, all by a few statements.
 
 Where the rows lie does not matter: a command's are handed over as a parameter, a file's lie in a table. What bears a key
-that was seen before drops out when it is entered, and so out of all that follows. Ledger accounts are locked in order of
-their ids before a row learns to which cycle it belongs, so that none slips between two statements; the internal ones, on
-which everybody posts, come last, and wait for nobody longer than a commit takes.
+that was seen before drops out when it is entered, and so out of all that follows. Ledger accounts are locked before a row
+learns to which cycle it belongs, so that none slips between two statements. Everybody locks in one order, lest two wait
+for each other: marks of what is to be told, ledger accounts by their ids, and last the internal ones, on which everybody
+posts and so nobody may wait longer than a commit takes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,6 +60,7 @@ class Stage:
     ) -> Sequence[str]:
         """Post the rows and return the ids of those that were new; the currency of each must be its ledger account's."""
         given = dict(parameters or {})
+        session.execute(self._note_standings, given)
         session.execute(self._open_accounts, given)
         session.execute(self._open_internal_accounts, given)
         if self.postgresql_:
@@ -66,7 +68,6 @@ class Stage:
         session.execute(self._enter, given)
         session.execute(self._enter_both_sides, {**given, "now": now})
         session.execute(self._note_last_use, given)
-        session.execute(self._note_standings, given)
         new = session.scalars(sa.select(self._new.c.id), given).all()
         session.execute(self._change_balances, given)
         session.execute(self._change_internal_balances, given)
@@ -93,7 +94,7 @@ class Stage:
     def _opened(self, opening: sa.Select[Any]) -> sa.Executable:
         names = [column.name for column in opening.selected_columns]
         entered = insert(ledger_account, postgresql_=self.postgresql_).from_select(
-            names, opening.where(sa.true()).distinct()
+            names, opening.where(sa.true()).distinct().order_by("id")
         )
         return entered.on_conflict_do_nothing()  # type: ignore[no-any-return]
 
@@ -205,7 +206,8 @@ class Stage:
 
     @cached_property
     def _note_standings(self) -> sa.Executable:
-        concerned = sa.select(self._new.c.account_id).where(self._new.c.account_id.is_not(None)).distinct()
+        account_id = self.rows.c.account_id
+        concerned = sa.select(account_id).where(account_id.is_not(None)).distinct().order_by(account_id)
         entered = insert(standing_due, postgresql_=self.postgresql_).from_select(["account_id"], concerned)
         return entered.on_conflict_do_nothing()  # type: ignore[no-any-return]
 

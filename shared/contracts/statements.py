@@ -19,6 +19,7 @@ from shared.contracts.types import (
     Email,
     EmployeeId,
     Items,
+    Language,
     Limit,
     Money,
     Name,
@@ -191,6 +192,7 @@ class SendPaymentReminder(Message):
 
     account_id: AccountId
     comment: Annotated[Comment, Note("a word to the holder, in the mail")] | None = None
+    language: Annotated[Language, Note("of the mail; English where it is left out")] | None = None
 
 
 # Events
@@ -267,6 +269,7 @@ class PaymentReminderAsked(Message):
     due_since: date
     payment_status: PaymentStatus
     comment: Comment | None = None
+    language: Language | None = None
 
 
 # Views and reads

@@ -57,12 +57,14 @@ def change_accounting(command: ChangeAccounting, tx: Transaction) -> None:
     after = {field.value: changes.get(field, getattr(account, field)) for field in AccountingField}
     check_accounting(given, after, settings_at(account.structure, tx))
     _set(account, changes)
-    tx.publish(
-        AccountingChanged(
-            account_id=account.id, control_account=account.control_account, employee_id=account.employee_id,
-            cost_centre=account.cost_centre, universal_number=account.universal_number, version=account.version + 1,
-        ),
-        subject=account.id,
+    tx.publish(accounting_of(account), subject=account.id)
+
+
+def accounting_of(account: CardAccount) -> AccountingChanged:
+    """Return the news of how an account is booked, once the change in hand is done."""
+    return AccountingChanged(
+        account_id=account.id, control_account=account.control_account, employee_id=account.employee_id,
+        cost_centre=account.cost_centre, universal_number=account.universal_number, version=account.version + 1,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Transferring card accounts to another basic control account (ACC-15)."""
 
+from services.accounts.handlers.holder import accounting_of
 from services.accounts.handlers.opening import basic_control_account
 from services.accounts.model import CardAccount
 from services.accounts.rules import check_accounting, check_product
@@ -28,6 +29,7 @@ def transfer_account(command: TransferAccount, tx: Transaction) -> None:
     }
     after = {field: given[field] or kept[field] for field in given}
     check_accounting(given, after, settings)
+    changed = any(getattr(account, field) != value for field, value in after.items())
     former = account.control_account
     account.hang_under(target)
     for field, value in after.items():
@@ -39,3 +41,5 @@ def transfer_account(command: TransferAccount, tx: Transaction) -> None:
         ),
         subject=account.id,
     )  # fmt: skip
+    if changed:
+        tx.publish(accounting_of(account), subject=account.id)

@@ -1,12 +1,14 @@
 """An event of each kind, as identity would publish it."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from services.notifications.tests.conftest import NOW, SEAL
 from shared.contracts import identity
+from shared.contracts.accounts import PaymentStatus
 from shared.contracts.base import Message
 from shared.contracts.identity import Entitlement, Recipient
+from shared.contracts.statements import PaymentReminderAsked
 from shared.contracts.types import Language
 
 CODE = "7K3Q-X9M4-T2WV"
@@ -53,6 +55,15 @@ def lent(lender: Recipient, borrower: Recipient, *, until_return: bool = False) 
     return identity.FunctionsLent(
         delegation="dlg_1", company="C-1", functions=["accounts.cancel"], control_accounts=list(ACCOUNTS),
         starts_at=SOON, ends_at=LATER, until_return=until_return, lender=lender, borrower=borrower,
+    )  # fmt: skip
+
+
+def reminder(to: Recipient, comment: str | None = None) -> PaymentReminderAsked:
+    first_name, _, last_name = to.name.partition(" ")
+    return PaymentReminderAsked(
+        account_id="acc_" + 26 * "0", control_account=ACCOUNTS[0], first_name=first_name, last_name=last_name, email=to.email,
+        language=to.language, overdue=123_456, currency="EUR", due_since=date(2026, 2, 7),
+        payment_status=PaymentStatus.PAST_DUE_30, comment=comment,
     )  # fmt: skip
 
 
@@ -107,5 +118,10 @@ def told(to: Recipient) -> dict[str, tuple[Message, list[str]]]:
         ),
         "contact": (identity.ContactChanged(user="usr_1", company="C-1", recipients=[to]), ["09:00 UTC"]),
         "lent": (lent(to, other), [", ".join(ACCOUNTS), "09:30 UTC"]),
+        "reminder": (
+            reminder(to, "Sorry for the trouble."),
+            ["1", "234", "56", "EUR", "2026", "Sorry for the trouble."],
+        ),
+        "reminder without a word": (reminder(to), ["EUR"]),
         "lent until return": (lent(other, to, until_return=True), [", ".join(ACCOUNTS)]),
     }

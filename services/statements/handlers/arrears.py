@@ -78,6 +78,7 @@ def send_payment_reminder(command: SendPaymentReminder, tx: Transaction) -> None
             account_id=holder.id, control_account=billed.control_account, first_name=holder.first_name,
             last_name=holder.last_name, email=holder.email, overdue=unpaid(late, owed.credits + owed.payments, today),
             currency=owed.currency, due_since=owed.due_since, payment_status=status, comment=command.comment,
+            language=command.language,
         ),
         subject=holder.id,
     )  # fmt: skip
