@@ -1,10 +1,8 @@
 """The currencies of ISO 4217: how many decimals each has, and the numbers by which card schemes write them."""
 
 from services.statements.imports.values import Unreadable
+from shared.money import exponent_of
 
-_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
-_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
-_FOUR_DECIMALS = "CLF UYW"
 _NUMBERS = """
 AED784 AFN971 ALL008 AMD051 ANG532 AOA973 ARS032 AUD036 AWG533 AZN944 BAM977 BBD052 BDT050 BGN975 BHD048 BIF108 BMD060
 BND096 BOB068 BOV984 BRL986 BSD044 BTN064 BWP072 BYN933 BZD084 CAD124 CDF976 CHE947 CHF756 CHW948 CLF990 CLP152 CNY156
@@ -18,12 +16,7 @@ THB764 TJS972 TMT934 TND788 TOP776 TRY949 TTD780 TWD901 TZS834 UAH980 UGX800 USD
 VED926 VES928 VND704 VUV548 WST882 XAF950 XCD951 XOF952 XPF953 YER886 ZAR710 ZMW967 ZWG924
 """
 
-EXPONENTS = (
-    {entry[:3]: 2 for entry in _NUMBERS.split()}
-    | dict.fromkeys(_NO_DECIMALS.split(), 0)
-    | dict.fromkeys(_THREE_DECIMALS.split(), 3)
-    | dict.fromkeys(_FOUR_DECIMALS.split(), 4)
-)
+EXPONENTS = {entry[:3]: exponent_of(entry[:3]) for entry in _NUMBERS.split()}
 _BY_NUMBER = {int(entry[3:]): entry[:3] for entry in _NUMBERS.split()}
 
 
