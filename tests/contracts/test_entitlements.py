@@ -298,7 +298,9 @@ def test_who_may_import_a_file(system: System, role: str) -> None:
     uploaded = system.client.post(f"{PREFIX}/imports/csv", data=b"x\n", headers=headers)
     refused = system.client.get(f"{PREFIX}/imports/{system.there['import_id']}/refused", headers=headers)
     granted = "transactions.import" in ROLES[role].functions
-    assert (uploaded.status_code, refused.status_code) == ((422, 200) if granted else (403, 403)), uploaded.text
+    assert (uploaded.status_code, refused.status_code) == ((422, 200) if granted else (403, 403)), (
+        uploaded.text
+    )
     assert uploaded.get_json()["code"] == ("column_missing" if granted else "function_not_granted")
 
 

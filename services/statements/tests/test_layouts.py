@@ -1,10 +1,14 @@
 """What an operator writes: the shipped layouts can be used, and a wrong one says what is wrong, where, all at once."""
 
+import re
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from services.statements.imports.layout_file import BadLayout, find_layout, known_layouts, read_layout
+from services.statements.imports.reading import Reader
+from services.statements.imports.rows import Incoming
 
 GOOD = """
 dates = "DD/MM/YYYY"
@@ -77,3 +81,20 @@ def test_a_layout_of_the_operators_own_goes_before_a_shipped_one(tmp_path: Path)
 def test_a_layout_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(BadLayout, match="vcf4"):
         find_layout("visa", tmp_path)
+
+
+def test_the_example_of_the_guide_reads_the_file_that_it_is_for() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guide" / "imports.md").read_text("utf-8")
+    (layout,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    content = re.findall(r"```text\n(.*?)```", guide, re.DOTALL)[0]
+    reader = Reader(read_layout(layout, "guide"), str)
+    rows = list(reader.read(BytesIO(content.encode("windows-1252"))))
+    assert [
+        (row.amount, row.merchant, row.last_four, row.cost_centre)
+        for row in rows
+        if isinstance(row, Incoming)
+    ] == [
+        (123450, "CAFÉ DE LA GARE", "8431", "4100"),
+        (-1200, "CAFÉ DE LA GARE", "8431", "4100"),
+    ]
+    assert (reader.refused, reader.compared, reader.differing) == (0, 1, 0)
