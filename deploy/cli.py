@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from pkgutil import iter_modules
 from typing import NoReturn
 
@@ -17,13 +18,13 @@ class Words(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return every word."""
-        return sorted(module.name.replace("_", "-") for module in iter_modules(commands.__path__))
+        return sorted(module.name.rstrip("_").replace("_", "-") for module in iter_modules(commands.__path__))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of a word."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        name = cmd_name.replace("-", "_")
+        name = cmd_name.replace("-", "_") + ("_" if iskeyword(cmd_name) else "")
         word: click.Command = getattr(import_module(f"{commands.__name__}.{name}"), name)
         return word
 

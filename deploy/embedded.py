@@ -49,7 +49,7 @@ class EmbeddedSystem:
             port=settings.port,
             threads=settings.web_threads,
             ident="cardwork",
-            max_request_body_size=max(settings.largest_body, settings.bulk_bytes) * 2,
+            max_request_body_size=max(settings.largest_body, settings.bulk_bytes, settings.import_bytes) * 2,
             channel_timeout=60,
         )
         self._stopping = threading.Event()

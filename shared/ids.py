@@ -29,6 +29,12 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{spell(value)}"
 
 
+def new_ids(prefix: str, count: int) -> list[str]:
+    """Return up to 32 768 identifiers that follow each other, and so lie side by side in an index."""
+    head = new_id(prefix)[:-3]
+    return [head + _ALPHABET[i >> 10] + _ALPHABET[i >> 5 & 31] + _ALPHABET[i & 31] for i in range(count)]
+
+
 def spell(value: int) -> str:
     """Return a 128-bit number as 26 lower-case letters and digits that keep its order."""
     return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))

@@ -84,6 +84,8 @@ class Settings:
     bulk_rows: int = 100_000
     bulk_bytes: int = 20 * 1024 * 1024
     bulk_days: int = 14
+    import_bytes: int = 1024 * 1024 * 1024
+    layouts_directory: Path = Path("layouts")
     dormant_months: int = 18
     payment_days: int = 28
 

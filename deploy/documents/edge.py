@@ -5,6 +5,7 @@ from typing import Annotated
 
 from shared.contracts.base import view
 from shared.contracts.bulk import BulkRow
+from shared.contracts.imports import ImportRow
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.types import Json, Note
 
@@ -109,6 +110,23 @@ class BulkUploaded(BulkRow):
     """An uploaded file: every row was tried out and nothing is changed; the rows with a finding count as refused."""
 
     links: BulkLinks
+
+
+@view
+class ImportLinks:
+    """Where to go on from a file of transactions or payments."""
+
+    self: Annotated[str, Note("the file: how far it has come")]
+    findings: Annotated[str, Note("the rows of which there is something to say")]
+    refused: Annotated[str, Note("the refused rows as a file, to be mended and uploaded again as mended")]
+    post: Annotated[str, Note("the command that has its rows posted")]
+
+
+@view
+class ImportUploaded(ImportRow):
+    """A file that was read: every row was checked against its layout, and nothing is posted."""
+
+    links: ImportLinks
 
 
 @view

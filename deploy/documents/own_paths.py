@@ -23,6 +23,7 @@ _IN_PATH = re.compile(r"\{(\w+)\}")
 TAGS = {
     "sessions": "Sign in, see what you may do, sign out.",
     "bulk": "Many accounts by a file: upload it, look at what each row would do, submit it, fetch the result.",
+    "imports": "Transactions and payments by a file: upload it, look at what is wrong with it, post it, mend the rest.",
     "access": "Enrol, choose a new password, look after your sessions and your second factor.",
 }
 
@@ -32,8 +33,8 @@ class _Operation:
     """One route: what is sent and what success is answered with.
 
     ``public`` ones need no session; where nothing has to be proved either, nobody can be refused (``proves``). ``files``
-    are the media types of a file that is sent, or given; ``refusals`` are problems that others do not have. One that
-    ``speaks`` can be asked for in a language.
+    are the media types of a file that is sent, or given; ``refusals`` are problems that others do not have; ``options``
+    may stand in the query. One that ``speaks`` can be asked for in a language.
     """
 
     name: str
@@ -49,6 +50,7 @@ class _Operation:
     proves: bool = True
     files: tuple[str, ...] = ()
     refusals: tuple[int, ...] = ()
+    options: tuple[str, ...] = ()
     speaks: bool = False
 
     def described(self) -> dict[str, Any]:
@@ -78,11 +80,12 @@ class _Operation:
             found["requestBody"] = {"required": True, "content": {JSON: content}}
         if self.files and self.method == "post":
             found["requestBody"] = {"required": True, "content": file}
-        in_path = _IN_PATH.findall(self.path)
-        if in_path:
+        parameters = [("path", name) for name in _IN_PATH.findall(self.path)]
+        parameters += [("query", name) for name in self.options]
+        if parameters:
             found["parameters"] = [
-                {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
-                for name in in_path
+                {"in": place, "name": name, "required": place == "path", "schema": {"type": "string"}}
+                for place, name in parameters
             ]
         if self.speaks:
             wanted = {"type": "string", "enum": list(Language), "default": Language.ENGLISH}
@@ -171,6 +174,16 @@ _OPERATIONS = (
             meaning="The statement as it was at the closing.",
         )
         for form in PaperForm
+    ),
+    _Operation(
+        name="uploadImport", tag="imports", path="/imports/{layout}", status=201, gives=edge.ImportUploaded,
+        files=("application/octet-stream",), options=("file_name", "control_account", "mended"),
+        refusals=(403, 404, 411), summary="Upload a file of transactions or payments and have every row checked (Part 2 no. 17).",
+    ),
+    _Operation(
+        name="getRefusedRows", tag="imports", method="get", path="/imports/{import_id}/refused", status=200, files=(CSV,),
+        refusals=(403, 404, 422), summary="The refused rows of a file, to be mended and uploaded again (Part 2 no. 17).",
+        meaning="Line and reason of each row, and its values by the columns of the layout.",
     ),
 )  # fmt: skip
 TAKEN = frozenset(operation.takes.__name__ for operation in _OPERATIONS if operation.takes)

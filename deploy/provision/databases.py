@@ -52,7 +52,7 @@ def _set_database(connection: psycopg.Connection, service: str, owner: str) -> N
     if not _exists(connection, "select from pg_database where datname = %s", service):
         _run(connection, "create database {service} owner {owner}", service=service, owner=owner)
     _run(connection, "revoke all on database {service} from public", service=service)
-    _run(connection, "grant connect on database {service} to {service}", service=service)
+    _run(connection, "grant connect, temporary on database {service} to {service}", service=service)
 
 
 def _exists(connection: psycopg.Connection, question: str, name: str) -> bool:

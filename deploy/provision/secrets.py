@@ -35,6 +35,7 @@ _KEYS = {
     "accounts": ("assertion_public_key", "card_encryption_key", "card_lookup_key"),
     "identity": ("assertion_public_key", "sealing_key"),
     "notifications": ("assertion_public_key", "sealing_key"),
+    "statements": ("assertion_public_key", "card_lookup_key"),
     GATEWAY: ("assertion_private_key", "sealing_key"),
 }
 _EVERY_SERVICE = ("assertion_public_key",)

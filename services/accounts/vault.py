@@ -1,13 +1,12 @@
 """Card numbers at rest: encrypted with AES-256-GCM, found by a keyed hash, shown masked."""
 
-import hmac
 import os
 from base64 import b64decode
 from functools import lru_cache
-from hashlib import sha256
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shared import card_numbers
 from shared.settings import Settings
 
 _NONCE_BYTES = 12
@@ -18,7 +17,7 @@ class Vault:
 
     def __init__(self, encryption_key: str, lookup_key: str) -> None:
         self._cipher = AESGCM(_key(encryption_key, "card_encryption_key"))
-        self._lookup = _key(lookup_key, "card_lookup_key")
+        self._lookup = card_numbers.lookup_key(lookup_key)
 
     def encrypt(self, number: str, card_id: str) -> bytes:
         """Return a card number encrypted for one card; the bytes are of no use with another card's id."""
@@ -32,7 +31,7 @@ class Vault:
 
     def hash(self, number: str) -> str:
         """Return the keyed hash by which a card is found; without the key nobody can try numbers against it."""
-        return hmac.new(self._lookup, number.encode(), sha256).hexdigest()
+        return card_numbers.hash_number(number, self._lookup)
 
 
 def _key(text: str, name: str) -> bytes:

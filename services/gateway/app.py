@@ -10,6 +10,7 @@ from services.gateway.commands import command_routes
 from services.gateway.docs_page import documentation
 from services.gateway.entrance import Entrance
 from services.gateway.files import file_routes
+from services.gateway.imports import import_routes
 from services.gateway.papers import paper_routes
 from services.gateway.progress import progress_routes
 from services.gateway.rates import RateLimit
@@ -51,6 +52,7 @@ def gateway_app(
         command_routes(entrance, upstreams["tracking"], assertions, sender, seal, clock),
         read_routes(entrance, upstreams),
         file_routes(entrance, upstreams["accounts"], settings),
+        import_routes(entrance, upstreams["statements"], settings),
         paper_routes(entrance, upstreams),
     ]
     for part in parts:

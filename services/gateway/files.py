@@ -39,7 +39,7 @@ def file_routes(entrance: Entrance, accounts: Upstream, settings: Settings) -> B
         lender = request.args.get("on_behalf_of") if contract.lendable else None
         actor = visitor.acting_for(lender)
         entrance.check_function(contract, actor)
-        length = _length(settings.bulk_bytes)
+        length = length_of_file(settings.bulk_bytes)
         found = accounts.upload(f"/bulk/{kind}", request.stream, length, request.mimetype, actor)
         return json_response(_with_links(found, contract), 201)
 
@@ -74,7 +74,7 @@ def _no_such_kind(known: Iterable[str]) -> Problem:
     )  # fmt: skip
 
 
-def _length(most: int) -> int:
+def length_of_file(most: int) -> int:
     """Let a file of at most ``most`` bytes through, and return how long this one is."""
     request.max_content_length = most
     length = request.content_length
@@ -107,15 +107,16 @@ def _page(accounts: Upstream, bulk_id: str, actor: Actor, cursor: str | None) ->
 
 def _lines(accounts: Upstream, bulk_id: str, actor: Actor, page: dict[str, Any]) -> Iterator[str]:
     """Make the result file page by page, each fetched when the one before has gone out."""
-    yield _csv([_COLUMNS])
+    yield csv_of([_COLUMNS])
     while True:
-        yield _csv([[cell(row[name]) for name in _COLUMNS] for row in page["data"]])
+        yield csv_of([[cell(row[name]) for name in _COLUMNS] for row in page["data"]])
         if not page["next_cursor"]:
             return
         page = _page(accounts, bulk_id, actor, page["next_cursor"])
 
 
-def _csv(rows: Any) -> str:
+def csv_of(rows: Any) -> str:
+    """Return rows as CSV."""
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue()

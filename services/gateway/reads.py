@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from functools import cache
-from typing import Any
+from itertools import chain
+from typing import Any, get_args
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -19,7 +20,9 @@ from shared.contracts.base import Contract, catalogue
 from shared.contracts.cards import PendingChange
 from shared.contracts.history import FieldChange
 from shared.contracts.tracking import FindRequests, SearchRequests
+from shared.contracts.types import Money
 from shared.errors import Unavailable
+from shared.money import in_major_units
 from shared.web.app import flask_rule, json_body, json_response, load_input
 from shared.web.cells import cell
 
@@ -169,17 +172,30 @@ def _pool() -> ThreadPoolExecutor:
 
 def _as_csv(contract: Contract, page: Mapping[str, Any]) -> Response:
     assert contract.returns
-    names = [field.name for field in fields(contract.returns)]
-    answer = Response(_lines(names, page["data"]), content_type=f"{_CSV}; charset=utf-8")
+    answer = Response(_lines(contract.returns, page["data"]), content_type=f"{_CSV}; charset=utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{contract.name.partition(".")[2]}.csv"'
     if page["next_cursor"]:
         answer.headers["X-Next-Cursor"] = page["next_cursor"]
     return answer
 
 
-def _lines(names: list[str], rows: Iterable[Mapping[str, Any]]) -> str:
+def _lines(view: type[Any], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return a line for each row; money takes two columns, the amount as a decimal number and its currency."""
+    columns = [(field.name, _is_money(field.type)) for field in fields(view)]
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(names)
-    writer.writerows([cell(row.get(name)) for name in names] for row in rows)
+    writer.writerow(chain(*((name, f"{name}_currency") if money else (name,) for name, money in columns)))
+    for row in rows:
+        cells = (_money(row.get(name)) if money else (cell(row.get(name)),) for name, money in columns)
+        writer.writerow(chain(*cells))
     return text.getvalue()
+
+
+def _is_money(hint: Any) -> bool:
+    return Money in (hint, *get_args(hint))
+
+
+def _money(value: Mapping[str, Any] | None) -> tuple[str, str]:
+    if value is None:
+        return "", ""
+    return cell(in_major_units(value["amount"], value["currency"])), value["currency"]

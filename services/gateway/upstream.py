@@ -57,10 +57,19 @@ class Upstream:
         """Send a body and return the answer; raises as `get` does."""
         return self._ask("POST", path, actor, orjson.dumps(body))
 
-    def upload(self, path: str, file: IO[bytes], length: int, media_type: str, actor: Actor) -> Any:
+    def upload(
+        self,
+        path: str,
+        file: IO[bytes],
+        length: int,
+        media_type: str,
+        actor: Actor,
+        options: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Send a file of ``length`` bytes as it is read, and return the answer; raises as `get` does."""
         headers = {"Content-Type": media_type, "Content-Length": str(length)}
-        return self._ask("POST", path, actor, file, headers)
+        query = urlencode(options or {})
+        return self._ask("POST", f"{path}?{query}" if query else path, actor, file, headers)
 
     def fetch(self, path: str, body: Mapping[str, Any], actor: Actor) -> bytes:
         """Send a body and return the file that the service answers with; raises as `get` does."""

@@ -119,6 +119,7 @@ ROLES: Mapping[str, Role] = {
             "payments.post",
             "tracking.approve",
             "transactions.correct",
+            "transactions.import",
             "transactions.post",
         },
     ),

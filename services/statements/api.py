@@ -1,50 +1,15 @@
-"""The paper of a statement: no contract, as what is answered is a file."""
+"""What the service answers beside its reads: files that come, and papers that go."""
 
-from flask import Blueprint, Response, g
+from flask import Blueprint
 
-from services.statements.papers.pdf import as_pdf
-from services.statements.papers.tables import as_csv, as_xlsx
-from services.statements.papers.words import words_of
-from services.statements.queries.paper import Paper, paper_of
-from shared.contracts.papers import PaperAsked, PaperForm
-from shared.contracts.schema import strict
-from shared.contracts.statements import GetStatement
-from shared.contracts.types import Language
-from shared.messaging.transaction import Reader
+from services.statements.imports.api import import_endpoints
+from services.statements.papers.api import paper_endpoints
 from shared.service import Running
-from shared.web.app import json_body
-from shared.web.problems import function_not_granted
 
 
-def paper_endpoints(running: Running) -> Blueprint:
-    """Return ``POST /statements/{statement_id}/paper``, which the gateway asks, knowing whom the statement goes to."""
-    endpoints = Blueprint("papers", __name__)
-
-    @endpoints.post("/statements/<statement_id>/paper")
-    def paper(statement_id: str) -> Response:
-        asked: PaperAsked = strict(PaperAsked).load(json_body())
-        function = GetStatement.contract.function or ""
-        if not g.actor.may(function):
-            raise function_not_granted(function)
-        with running.database.read() as session:
-            reader = Reader(session, g.actor, function, running.clock(), running.settings)
-            found = paper_of(statement_id, reader)
-        return Response(_written(found, asked, running), content_type=asked.form.media_type)
-
+def file_endpoints(running: Running) -> Blueprint:
+    """Return the endpoints of imports and of papers."""
+    endpoints = Blueprint("files", __name__)
+    endpoints.register_blueprint(import_endpoints(running))
+    endpoints.register_blueprint(paper_endpoints(running))
     return endpoints
-
-
-def _written(paper: Paper, asked: PaperAsked, running: Running) -> bytes:
-    if asked.form is PaperForm.CSV:
-        return as_csv(paper)
-    if asked.form is PaperForm.XLSX:
-        return as_xlsx(paper, asked.language)
-    return as_pdf(paper, _address(asked, asked.language), asked.language, running.settings)
-
-
-def _address(asked: PaperAsked, language: Language) -> list[str]:
-    if asked.addressee is None:
-        return []
-    country = asked.addressee.country
-    named = [words_of(language).country(country)] if country else []
-    return [*asked.addressee.lines, *named]

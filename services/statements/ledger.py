@@ -27,6 +27,7 @@ from services.statements.model import (
 )
 from services.statements.rules import PAYMENTS, SUSPENSE, USES
 from shared.contracts.accounts import PaymentStatus
+from shared.contracts.statements import TransactionKind
 from shared.database import GIVEN, Instant, given_rows, insert, is_postgresql, rows_parameter
 
 TELL_STANDINGS = "tell-standings"
@@ -241,7 +242,11 @@ def _opening(id_: sa.ColumnElement[str], currency: sa.ColumnElement[str]) -> sa.
 def _changes(new: sa.Subquery) -> sa.Select[Any]:
     """Select by how much each ledger account changes; money from and to a payer counts as payments, whichever way it went."""
     amount = new.c.amount
-    paid = new.c.counter.startswith(f"{PAYMENTS}:")
+    # What leaves suspense has that on its other side, be it a payment or not.
+    paid = sa.or_(
+        new.c.counter.startswith(f"{PAYMENTS}:"),
+        sa.and_(new.c.counter.startswith(f"{SUSPENSE}:"), new.c.kind == TransactionKind.PAYMENT.value),
+    )
     figures = {
         "amount": amount,
         "debits": sa.case((sa.and_(~paid, amount > 0), amount), else_=0),

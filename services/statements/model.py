@@ -179,5 +179,113 @@ standing_due = sa.Table(
     sa.Column("account_id", sa.String(30), primary_key=True),
 )
 
+# A file of transactions or payments. Its rows lie in ``import_row`` until they are posted up to ``position``, a line of the
+# file; ``digest`` is that of its bytes, and gone where the file is to be forgotten. ``find_by`` and ``repeats`` are what its
+# layout says that is still needed then; ``differences`` are the control totals that its rows do not add up to.
+file_import = sa.Table(
+    "file_import",
+    metadata,
+    sa.Column("id", sa.String(30), primary_key=True),
+    sa.Column("state", sa.String(12), nullable=False, index=True),
+    sa.Column("digest", sa.String(64), unique=True),
+    sa.Column("layout", sa.String(60), nullable=False),
+    sa.Column("mended", sa.Boolean, nullable=False),
+    sa.Column("file_name", sa.String(200)),
+    sa.Column("control_account", sa.String(15)),
+    sa.Column("columns", sa.Text, nullable=False),
+    sa.Column("find_by", sa.Text, nullable=False),
+    sa.Column("repeats", sa.Boolean, nullable=False),
+    sa.Column("uploaded_by", sa.String(64), nullable=False),
+    sa.Column("uploaded_at", Instant, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("passed_over", sa.BigInteger, nullable=False),
+    sa.Column("refused", sa.BigInteger, nullable=False),
+    sa.Column("compared", sa.BigInteger, nullable=False),
+    sa.Column("differing", sa.BigInteger, nullable=False),
+    sa.Column("differences", sa.Text, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("posted", sa.BigInteger, nullable=False),
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    sa.Column("suspended", sa.BigInteger, nullable=False),
+    sa.Column("submitted_at", Instant),
+    sa.Column("command_id", sa.String(36)),
+    sa.Column("actor", sa.String(64)),
+    sa.Column("on_behalf_of", sa.String(64)),
+    sa.Column("channel", sa.String(10)),
+    sa.Column("finished_at", Instant),
+)
+
+# A row of such a file that can be posted, under the id that its posting will have. ``key`` is what identifies it at its
+# source, but for the number that tells those of one file apart that have the same.
+import_row = sa.Table(
+    "import_row",
+    metadata,
+    sa.Column("import_id", sa.String(30), primary_key=True),
+    sa.Column("line", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.String(30), nullable=False),
+    sa.Column("key", sa.String(60), nullable=False),
+    sa.Column("repeats", sa.Boolean, nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("original_amount", sa.BigInteger),
+    sa.Column("original_currency", sa.String(3)),
+    sa.Column("transacted_on", sa.Date, nullable=False),
+    sa.Column("posted_on", sa.Date),
+    sa.Column("rate", sa.String(24)),
+    sa.Column("merchant", sa.String(100)),
+    sa.Column("merchant_key", sa.String(100)),
+    sa.Column("merchant_category", sa.String(4)),
+    sa.Column("city", sa.String(60)),
+    sa.Column("country", sa.String(2)),
+    sa.Column("cost_centre", sa.String(40)),
+    sa.Column("ledger_code", sa.String(40)),
+    sa.Column("purpose", sa.String(250)),
+    sa.Column("account_id", sa.String(30)),
+    sa.Column("number_hash", sa.String(64)),
+    sa.Column("last_four", sa.String(4)),
+    sa.Column("employee_id", sa.String(10)),
+    sa.Column("universal_number", sa.String(25)),
+    sa.Column("control_account", sa.String(15)),
+    sa.Index(
+        "import_row_alike",
+        "import_id",
+        "key",
+        "line",
+        postgresql_where=sa.text("repeats"),
+        sqlite_where=sa.text("repeats"),
+    ),
+)
+
+# The rows of which there is something to say: refused, seen before, or in suspense. ``cells`` is a refused row as it was
+# read, so that it can be mended.
+import_finding = sa.Table(
+    "import_finding",
+    metadata,
+    sa.Column("import_id", sa.String(30), primary_key=True),
+    sa.Column("line", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("outcome", sa.String(10), nullable=False),
+    sa.Column("code", sa.String(40), nullable=False),
+    sa.Column("field", sa.String(60)),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("cells", sa.Text),
+)
+
+# What is posted and nobody's yet, with what its file says of whose it is.
+suspended = sa.Table(
+    "suspended",
+    metadata,
+    sa.Column("posting_id", sa.String(30), primary_key=True),
+    sa.Column("import_id", sa.String(30), nullable=False),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.String(40), nullable=False),
+    sa.Column("number_hash", sa.String(64), index=True),
+    sa.Column("last_four", sa.String(4)),
+    sa.Column("employee_id", sa.String(10)),
+    sa.Column("cost_centre", sa.String(40)),
+    sa.Column("universal_number", sa.String(25)),
+    sa.Column("control_account", sa.String(15)),
+)
+
 inbox = define_inbox(metadata)
 outbox = define_outbox(metadata)

@@ -4,14 +4,19 @@ from datetime import timedelta
 from pathlib import Path
 
 from services.statements import reactions
-from services.statements.api import paper_endpoints
+from services.statements.api import file_endpoints
 from services.statements.handlers import arrears, correction, posting
+from services.statements.imports import forgetting
+from services.statements.imports import handlers as import_handlers
+from services.statements.imports import posting as import_posting
+from services.statements.imports import queries as import_queries
 from services.statements.jobs import closing, standings
 from services.statements.ledger import TELL_STANDINGS
 from services.statements.model import metadata
 from services.statements.queries import scope, standing, statements, transactions
 from shared.contracts import accounts as account_contracts
 from shared.contracts import cards as card_contracts
+from shared.contracts import imports as import_contracts
 from shared.contracts import statements as language
 from shared.contracts import structure as structure_contracts
 from shared.service import Errand, Job, Service
@@ -26,6 +31,8 @@ service = Service(
         language.CorrectTransaction: correction.correct_transaction,
         language.RefundCreditBalance: arrears.refund_credit_balance,
         language.SendPaymentReminder: arrears.send_payment_reminder,
+        import_contracts.PostImport: import_handlers.post_import,
+        import_contracts.MatchTransaction: import_handlers.match_transaction,
     },
     reactions={
         structure_contracts.ControlAccountOpened: reactions.note_control_account,
@@ -46,12 +53,18 @@ service = Service(
         language.GetStatement: statements.get_statement,
         language.ListStatementTransactions: transactions.list_statement_transactions,
         language.GetDashboard: standing.get_dashboard,
+        import_contracts.ListImports: import_queries.list_imports,
+        import_contracts.GetImport: import_queries.get_import,
+        import_contracts.ListImportFindings: import_queries.list_import_findings,
+        import_contracts.ListSuspense: import_queries.list_suspense,
     },
     jobs=[
         Job(name=TELL_STANDINGS, every=timedelta(seconds=1), run=standings.tell_standings),
         Job(name=standings.AGE_DEBTS, every=timedelta(minutes=1), run=standings.age_debts),
+        Errand(name=import_posting.POST_IMPORTS, every=timedelta(seconds=1), run=import_posting.post_imports),
+        Job(name="forget-imports", every=timedelta(seconds=10), run=forgetting.forget_imports),
         Errand(name=closing.CLOSE_CYCLES, every=timedelta(seconds=10), run=closing.close_cycles),
     ],
-    endpoints=paper_endpoints,
+    endpoints=file_endpoints,
     places={"transaction": scope.transaction_paths, "statement": scope.statement_paths},
 )

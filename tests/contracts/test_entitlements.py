@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from services.accounts.model import Bulk, CardAccount
 from services.identity import demonstration as identity_of
 from services.identity.model import Delegation, User
 from services.identity.rules import ROLES
+from services.statements.imports.layout_file import find_layout
+from services.statements.imports.taking_in import take_in
 from services.statements.ledger import post
 from services.statements.model import statement
 from services.statements.queries.billing import billed_accounts
@@ -31,6 +34,7 @@ from shared.contracts.papers import PaperForm
 from shared.contracts.schema import scopes_of
 from shared.messaging.bus import CommandSender, Publication, Sent
 from shared.messaging.dispatch import Dispatcher
+from shared.service import Running
 from shared.settings import Settings
 
 load_all()
@@ -172,6 +176,7 @@ def _there(shape: Embedded, master: str) -> dict[str, Any]:
         "transaction_id": transaction,
         "statement_id": made,
         "bulk_id": "blk_" + "0" * 26,
+        "import_id": _imported(shape),
         "account_id": accounts[0],
         "account_ids": [accounts[0]],
         "control_account": master,
@@ -183,6 +188,13 @@ def _there(shape: Embedded, master: str) -> dict[str, Any]:
         "delegation": "dlg_" + "0" * 26,
         "secret_phrase": "the keeper's parrot",
     }
+
+
+def _imported(shape: Embedded) -> str:
+    """Take a file of one transaction in, and return its import."""
+    running = Running(database=shape.database("statements"), settings=shape.settings, clock=shape.clock)
+    file = BytesIO(b"transaction_id,transacted_on,amount,currency\n1,2026-02-01,1,EUR\n")
+    return take_in(file, find_layout("csv", Path("none")), running, uploaded_by="somebody")
 
 
 def _billed(shape: Embedded, account: str) -> tuple[str, str]:
@@ -265,7 +277,8 @@ def test_no_route_is_there_without_a_contract_or_a_session_of_ones_own(system: S
         "/metrics",
     )
     watched, files = "/tracking/{tracking_number}/events", {"/bulk/{kind}", "/bulk/{bulk_id}/result", *PAPERS}
-    assert {path for path in others if not path.startswith(allowed)} == {"/", watched, *files}
+    imports = {"/imports/{layout}", "/imports/{import_id}/refused"}
+    assert {path for path in others if not path.startswith(allowed)} == {"/", watched, *files, *imports}
 
 
 @pytest.mark.parametrize("role", ROLE_IDS)
@@ -278,6 +291,19 @@ def test_who_may_upload_a_file(system: System, kind: BulkKind, role: str) -> Non
     granted = submit.function in ROLES[role].functions
     assert answer.status_code == (422 if granted else 403), answer.text
     assert answer.get_json()["code"] == ("unknown_column" if granted else "function_not_granted")
+
+
+@pytest.mark.parametrize("role", ROLE_IDS)
+def test_who_may_import_a_file(system: System, role: str) -> None:
+    """The issuer's operator alone, who may see its refused rows too."""
+    headers = {"Authorization": f"Bearer {system.tokens['here.' + role.replace('_', '-')]}"}
+    uploaded = system.client.post(f"{PREFIX}/imports/csv", data=b"x\n", headers=headers)
+    refused = system.client.get(f"{PREFIX}/imports/{system.there['import_id']}/refused", headers=headers)
+    granted = "transactions.import" in ROLES[role].functions
+    assert (uploaded.status_code, refused.status_code) == ((422, 200) if granted else (403, 403)), (
+        uploaded.text
+    )
+    assert uploaded.get_json()["code"] == ("column_missing" if granted else "function_not_granted")
 
 
 def test_a_result_is_fetched_by_whoever_may_see_the_file(system: System) -> None:

@@ -42,7 +42,7 @@ def test_nothing_is_in_it_that_nobody_can_call() -> None:
     declared = {operation_id(contract) for contract in COMMANDS + READS}
     own = {
         *("signIn", "signOut", "getMe", "watchRequest", "enrol", "askForPasswordReset", "resetPassword"),
-        *("uploadBulk", "getBulkResult"),
+        *("uploadBulk", "getBulkResult", "uploadImport", "getRefusedRows"),
         *("getStatementAsPdf", "getStatementAsCsv", "getStatementAsXlsx"),
         *("listOwnSessions", "endOtherSessions", "endOwnSession", "changeOwnPassword"),
         *(

@@ -1,5 +1,6 @@
 """Values as cells of a CSV file."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from shared.web.cells import cell
         (False, "false"),
         (True, "true"),
         (0, "0"),
+        (-7, "-7"),
+        (Decimal("-1.50"), "-1.50"),
+        ("-7", "'-7"),
         ("", ""),
         ("Anna", "Anna"),
         ("=1+1", "'=1+1"),

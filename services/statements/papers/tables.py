@@ -29,10 +29,7 @@ def as_csv(paper: Paper) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
-    writer.writerows(
-        [_plain(value) if isinstance(value, Decimal) else cell(value) for value in _row(line)]
-        for line in paper.lines
-    )
+    writer.writerows([cell(value) for value in _row(line)] for line in paper.lines)
     return text.getvalue().encode()
 
 
@@ -71,10 +68,6 @@ def _row(line: Any) -> list[Any]:
         "original_amount": in_major_units(line.original_amount, original) if original else None,
     }
     return [found[name] if name in found else getattr(line, name) for name in _COLUMNS]
-
-
-def _plain(number: Decimal) -> str:
-    return f"{number:f}"
 
 
 def _written(sheet: WriteOnlyWorksheet, name: str, value: Any, line: Any) -> Any:

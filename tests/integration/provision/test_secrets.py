@@ -76,7 +76,7 @@ def test_a_key_is_known_to_those_who_need_it(folder: Path) -> None:
     assert holders_of(folder, keys["assertion_public_key"]) == set(find_services())
     assert holders_of(folder, keys["assertion_private_key"]) == {"gateway"}
     assert holders_of(folder, keys["card_encryption_key"]) == {"accounts"}
-    assert holders_of(folder, keys["card_lookup_key"]) == {"accounts"}
+    assert holders_of(folder, keys["card_lookup_key"]) == {"accounts", "statements"}
     assert holders_of(folder, keys["sealing_key"]) == {"gateway", "identity", "notifications"}
 
 
