@@ -4,15 +4,13 @@ import re
 import unicodedata
 
 from shared.errors import Rejected
+from shared.folding import PASSPORT_LETTERS
 
 LONGEST = 26
 _FOREIGN = re.compile(r"[^A-Z0-9 .'/&-]")
 _READABLE = re.compile(r"[A-Z0-9]")
-# What no decomposition of Unicode takes apart, as passports write it.
-_LETTERS = str.maketrans(
-    {"Æ": "AE", "Œ": "OE", "Ø": "O", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "TH", "Ħ": "H", "Ŋ": "N", "Ŧ": "T"}
-    | {"’": "'", "‘": "'", "ʼ": "'", "‐": "-", "‑": "-", "–": "-"}
-)
+_SIGNS = {"’": "'", "‘": "'", "ʼ": "'", "‐": "-", "‑": "-", "–": "-"}
+_LETTERS = str.maketrans(PASSPORT_LETTERS | _SIGNS)
 
 
 def embossed(first_name: str, last_name: str) -> str:

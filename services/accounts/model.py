@@ -10,7 +10,7 @@ from sqlalchemy import orm
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.accounts.lifecycle import OPEN_CARDS, AccountAct, CardAct, account_after, card_after
-from services.accounts.rules import searched_names
+from services.accounts.rules import LONGEST_NAMES, searched_names
 from shared.actor import Party
 from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, PaymentStatus, Product
 from shared.contracts.bulk import BulkKind, BulkState, ItemState
@@ -18,6 +18,7 @@ from shared.contracts.cards import CardState
 from shared.contracts.structure import BillingModel, FieldUse, Level, Liability, StatementOption
 from shared.contracts.types import Channel
 from shared.database import Instant, code_point_text
+from shared.folding import LONGEST_NAME_KEY
 from shared.history import define_history
 from shared.messaging.held import define_held
 from shared.messaging.inbox import define_inbox
@@ -111,8 +112,8 @@ class CardAccount(Base):
     first_name: Mapped[str] = mapped_column(sa.String(100))
     last_name: Mapped[str] = mapped_column(sa.String(100))
     embossed_name: Mapped[str] = mapped_column(code_point_text(26), index=True)
-    name_key: Mapped[str] = mapped_column(code_point_text(210))
-    names: Mapped[str] = mapped_column(code_point_text(250))
+    name_key: Mapped[str] = mapped_column(code_point_text(LONGEST_NAME_KEY))
+    names: Mapped[str] = mapped_column(code_point_text(LONGEST_NAMES))
     address_line_1: Mapped[str | None] = mapped_column(sa.String(60))
     address_line_2: Mapped[str | None] = mapped_column(sa.String(60))
     address_line_3: Mapped[str | None] = mapped_column(sa.String(60))

@@ -11,13 +11,14 @@ from shared.contracts.accounts import AccountingField, CancelReason, HoldOrigin,
 from shared.contracts.cards import ReplaceCard, ReplacementReason
 from shared.contracts.structure import DEFAULT_SETTINGS, FieldUse, Setting, SettingsInForce
 from shared.errors import Rejected
-from shared.folding import fold_name
+from shared.folding import fold_name, name_key
 
 D = TypeVar("D", bound=date)  # a datetime is one too
 
 CANCELLATION_MONTHS = 6
 # No name holds a line break once it is folded.
 BEFORE_FIRST_NAME = "\n"
+LONGEST_NAMES = 250
 DELIVERY = ("line_1", "line_2", "line_3", "city", "postcode", "country")
 _ADDRESSED = ("line_1", "city", "postcode", "country")
 _INVESTIGATED = frozenset({ReplacementReason.LOST, ReplacementReason.STOLEN})
@@ -179,7 +180,7 @@ def card_expiry(issued_on: date, months: int = DEFAULT_SETTINGS.renewal_months) 
 def searched_names(first_name: str, last_name: str, embossed_name: str) -> tuple[str, str]:
     """Return the key that puts holders in order of name, and all of a holder's names, of which any part is found."""
     first, last, on_card = map(fold_name, (first_name, last_name, embossed_name))
-    return f"{last} {first}", f"{last} {on_card}{BEFORE_FIRST_NAME}{first}"
+    return name_key(first_name, last_name), f"{last} {on_card}{BEFORE_FIRST_NAME}{first}"[:LONGEST_NAMES]
 
 
 def is_dormant(nil_since: date | None, today: date, months: int) -> bool:

@@ -8,6 +8,7 @@ foreign keys to what is posted to: a posting finds its accounts by a join, and a
 import sqlalchemy as sa
 
 from shared.database import Instant, code_point_text
+from shared.folding import LONGEST_NAME_KEY
 from shared.messaging.inbox import define_inbox
 from shared.messaging.outbox import define_outbox
 
@@ -41,7 +42,7 @@ card_account = sa.Table(
     sa.Column("product", sa.String(40), nullable=False),
     sa.Column("first_name", sa.String(100), nullable=False),
     sa.Column("last_name", sa.String(100), nullable=False),
-    sa.Column("name_key", code_point_text(210), nullable=False, index=True),
+    sa.Column("name_key", code_point_text(LONGEST_NAME_KEY), nullable=False, index=True),
     sa.Column("embossed_name", code_point_text(26), nullable=False, index=True),
     sa.Column("email", sa.String(254)),
     sa.Column("employee_id", sa.String(10), index=True),

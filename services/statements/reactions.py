@@ -24,7 +24,7 @@ from shared.contracts.structure import (
 )
 from shared.database import insert, is_postgresql
 from shared.errors import Unavailable
-from shared.folding import fold_name
+from shared.folding import name_key
 from shared.messaging.transaction import Transaction
 
 
@@ -126,7 +126,7 @@ def _names(first_name: str, last_name: str, embossed_name: str) -> dict[str, str
     return {
         "first_name": first_name,
         "last_name": last_name,
-        "name_key": fold_name(f"{last_name} {first_name}"),
+        "name_key": name_key(first_name, last_name),
         "embossed_name": embossed_name,
     }
 

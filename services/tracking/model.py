@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from shared.contracts.types import Channel
 from shared.database import Instant, code_point_text
+from shared.folding import LONGEST_NAME_KEY
 from shared.messaging.inbox import define_inbox
 from shared.messaging.outbox import define_outbox
 
@@ -144,7 +145,7 @@ account = sa.Table(
     metadata,
     sa.Column("account_id", sa.String(30), primary_key=True),
     sa.Column("product", sa.String(30), nullable=False),
-    sa.Column("name_key", code_point_text(210), nullable=False),
+    sa.Column("name_key", code_point_text(LONGEST_NAME_KEY), nullable=False),
     sa.Column("embossed_name", code_point_text(26), nullable=False),
     sa.Column("named", sa.Integer, nullable=False),
     sa.Column("basic", sa.String(15), nullable=False),

@@ -12,7 +12,7 @@ from shared.contracts.accounts import AccountHolderChanged, AccountOpened, Accou
 from shared.contracts.structure import ControlAccountMoved, ControlAccountOpened
 from shared.database import insert, is_postgresql
 from shared.errors import Unavailable
-from shared.folding import fold_name
+from shared.folding import name_key
 from shared.messaging.transaction import Transaction
 
 
@@ -31,7 +31,7 @@ def note_account(opened: AccountOpened, tx: Transaction) -> None:
     entry = insert(account, postgresql_=is_postgresql(tx.session)).values(
         account_id=opened.account_id,
         product=opened.product.value,
-        name_key=fold_name(f"{opened.last_name or ''} {opened.first_name or ''}"),
+        name_key=name_key(opened.first_name or "", opened.last_name or ""),
         embossed_name=opened.embossed_name or "",
         named=1,
         basic=opened.control_account,
@@ -48,7 +48,7 @@ def note_transfer(event: AccountTransferred, tx: Transaction) -> None:
 def note_name(event: AccountHolderChanged, tx: Transaction) -> None:
     """Note by which names an account is found now."""
     names = {
-        "name_key": fold_name(f"{event.last_name} {event.first_name}"),
+        "name_key": name_key(event.first_name, event.last_name),
         "embossed_name": event.embossed_name,
     }
     _change(event.account_id, account.c.named, event.version, names, tx)
