@@ -1,9 +1,11 @@
 """From the purchase to the payment: an account's money in both shapes (STM-01, STM-08, ACC-07, ACC-19, ACC-21)."""
 
+import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pypdf
 import pytest
 import sqlalchemy as sa
 
@@ -56,6 +58,12 @@ def test_what_is_spent_is_billed_grows_old_and_is_paid(issuer: Portal, store: Da
     oldest = issuer.get(f"/statements/{statements[-1]['statement_id']}")
     assert (oldest["debits"], oldest["still_owed"]) == (80_00, 80_00)
     assert issuer.get("/dashboard", control_account=firm.master)["payment_status"]["past_due_30"] == 1
+    paper = issuer.http.get(f"/statements/{oldest['statement_id']}.pdf", params={"language": "de"})
+    assert paper.headers["Content-Type"] == "application/pdf"
+    text = " ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(paper.content)).pages)
+    assert [
+        word for word in ("Kontoauszug", "80,00", "Grand Hôtel", "Ida Falk", "Firm ") if word not in text
+    ] == []
 
     payment = {"account_id": account, "amount": eur(80_00), "received_on": today.isoformat()}
     done(issuer.send("/payments", {"payments": [{**payment, "source_key": f"wire of {account}"}]}, wait=10))
