@@ -20,7 +20,7 @@ from services.statements.imports.rows import Incoming, Refused
 from services.statements.imports.text import Source
 from services.statements.model import file_import, import_finding, import_row
 from shared.contracts.imports import ImportState, RowOutcome
-from shared.database import insert_rows
+from shared.database import insert_rows, is_postgresql
 from shared.errors import Rejected
 from shared.folding import fold_name
 from shared.ids import new_id, new_ids
@@ -30,7 +30,7 @@ PORTION = 5000
 _ROW_COLUMNS = tuple(column.name for column in import_row.c)
 _FINDING_COLUMNS = tuple(column.name for column in import_finding.c)
 _LONGEST_KEY = 100
-_merchant_key = lru_cache(maxsize=8192)(lambda merchant: fold_name(merchant)[:_LONGEST_KEY])
+_merchant_key = lru_cache(maxsize=32768)(lambda merchant: fold_name(merchant)[:_LONGEST_KEY])
 
 
 @dataclass(slots=True)
@@ -134,6 +134,8 @@ class _TakingIn:
         while stream.read(PORTION):
             pass  # what follows the last row counts for the digest
         with self._running.database.write() as session:
+            if is_postgresql(session):  # or it would plan the posting of a million rows as if there were none
+                session.execute(sa.text("analyze import_row"))
             self._finish(stream.digest.hexdigest(), session)
 
     def _keep(self, portion: Sequence[Incoming | Refused]) -> None:
