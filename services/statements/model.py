@@ -93,6 +93,12 @@ ledger_account = sa.Table(
         postgresql_where=sa.text("due_since is not null"),
         sqlite_where=sa.text("due_since is not null"),
     ),
+    sa.Index(
+        "ledger_account_late",
+        "payment_status",
+        postgresql_where=sa.text("payment_status <> 'current'"),
+        sqlite_where=sa.text("payment_status <> 'current'"),
+    ),
 )
 
 # What the holder and the company see of a movement. ``amount`` is above zero where it is owed. ``ledger_account`` is on

@@ -129,6 +129,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("due_since is not null"),
             sqlite_where=sa.text("due_since is not null"),
         )
+        batch_op.create_index(
+            "ledger_account_late",
+            ["payment_status"],
+            unique=False,
+            postgresql_where=sa.text("payment_status <> 'current'"),
+            sqlite_where=sa.text("payment_status <> 'current'"),
+        )
         batch_op.create_index("ledger_account_to_close", ["control_account", "closed_on"], unique=False)
 
     op.create_table(
