@@ -185,5 +185,13 @@ standing_due = sa.Table(
     sa.Column("account_id", sa.String(30), primary_key=True),
 )
 
+# The card accounts whose holders have to be told that they get no statements on paper any more.
+paper_off_due = sa.Table(
+    "paper_off_due",
+    metadata,
+    sa.Column("account_id", sa.String(30), primary_key=True),
+    sa.Column("language", sa.String(2), nullable=False),
+)
+
 inbox = define_inbox(metadata)
 outbox = define_outbox(metadata)

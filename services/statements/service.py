@@ -5,7 +5,7 @@ from pathlib import Path
 
 from services.statements import reactions
 from services.statements.handlers import arrears, correction, posting
-from services.statements.jobs import closing, standings
+from services.statements.jobs import closing, delivery, standings
 from services.statements.ledger import TELL_STANDINGS
 from services.statements.model import metadata
 from services.statements.queries import scope, standing, statements, transactions
@@ -30,6 +30,7 @@ service = Service(
         structure_contracts.ControlAccountOpened: reactions.note_control_account,
         structure_contracts.ControlAccountMoved: reactions.note_move,
         structure_contracts.ControlAccountSettingsChanged: reactions.note_settings,
+        structure_contracts.StatementDeliveryChanged: reactions.note_delivery,
         account_contracts.AccountOpened: reactions.note_account,
         account_contracts.AccountTransferred: reactions.note_transfer,
         account_contracts.AccountHolderChanged: reactions.note_holder,
@@ -49,6 +50,7 @@ service = Service(
     jobs=[
         Job(name=TELL_STANDINGS, every=timedelta(seconds=1), run=standings.tell_standings),
         Job(name=standings.AGE_DEBTS, every=timedelta(minutes=1), run=standings.age_debts),
+        Job(name=delivery.TELL_PAPER_OFF, every=timedelta(minutes=1), run=delivery.tell_paper_off),
         Errand(name=closing.CLOSE_CYCLES, every=timedelta(seconds=10), run=closing.close_cycles),
     ],
     places={"transaction": scope.transaction_paths, "statement": scope.statement_paths},

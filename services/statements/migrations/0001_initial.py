@@ -151,6 +151,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "paper_off_due",
+        sa.Column("account_id", sa.String(length=30), nullable=False),
+        sa.Column("language", sa.String(length=2), nullable=False),
+        sa.PrimaryKeyConstraint("account_id"),
+    )
+    op.create_table(
         "posting",
         sa.Column("id", sa.String(length=30), nullable=False),
         sa.Column("account_id", sa.String(length=30), nullable=True),
