@@ -254,24 +254,24 @@ def _from_sqlite(row: sa.ColumnElement[Any], place: int, type_: sa.types.TypeEng
     return sa.cast(value, type_) if isinstance(type_, sa.LargeBinary) else value
 
 
-def given_values(*, postgresql_: bool) -> sa.Select[str]:
-    """Return a select of many texts that are handed over by `values_parameter`, for ``column.in_``.
+def given_values(name: str = GIVEN, *, postgresql_: bool) -> sa.Select[str]:
+    """Return a select of many texts that are handed over by `values_parameter` under this name, for ``column.in_``.
 
     A list of parameters would make another statement for each length, which the server could not keep prepared.
     """
-    bound = sa.bindparam(GIVEN, type_=sa.Text)
+    bound = sa.bindparam(name, type_=sa.Text)
     if postgresql_:
         each = sa.func.jsonb_array_elements_text(sa.cast(bound, postgresql.JSONB)).table_valued(
-            "value", name=GIVEN
+            "value", name=name
         )
     else:
-        each = sa.func.json_each(bound).table_valued("value", name=GIVEN)
+        each = sa.func.json_each(bound).table_valued("value", name=name)
     return sa.select(sa.type_coerce(each.c.value, sa.Text))
 
 
-def values_parameter(values: Iterable[str]) -> dict[str, str]:
+def values_parameter(values: Iterable[str], name: str = GIVEN) -> dict[str, str]:
     """Return the parameter of a statement with `given_values`."""
-    return {GIVEN: orjson.dumps(list(values)).decode()}
+    return {name: orjson.dumps(list(values)).decode()}
 
 
 def insert(table: sa.Table, *, postgresql_: bool) -> Any:

@@ -24,11 +24,10 @@ from sqlalchemy import orm
 
 from services.accounts.counts import count_anew
 from services.accounts.model import Base, Card, CardAccount, ControlAccount
-from services.accounts.rules import card_expiry, embossed
+from services.accounts.rules import card_expiry, embossed, searched_names
 from services.accounts.vault import Vault, vault_of
 from shared.contracts.cards import CardState
 from shared.database import Database, is_postgresql
-from shared.folding import fold_name
 from shared.settings import Settings
 
 Rows = Sequence[Sequence[Any]]
@@ -279,7 +278,7 @@ def _account_row(account: Account) -> tuple[Any, ...]:
 def _spellings(first_name: str, last_name: str) -> tuple[str, str, str]:
     """Return the name on the card and those by which an account is found; many holders share theirs."""
     on_card = embossed(first_name, last_name)
-    return on_card, fold_name(f"{last_name} {first_name}"), fold_name(f"{last_name} {first_name} {on_card}")
+    return on_card, *searched_names(first_name, last_name, on_card)
 
 
 def _card_row(account: Account, vault: Vault, renewal_days: int) -> tuple[Any, ...]:

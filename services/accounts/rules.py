@@ -12,8 +12,11 @@ from shared.contracts.accounts import AccountingField, CancelReason, HoldOrigin,
 from shared.contracts.cards import ReplaceCard, ReplacementReason
 from shared.contracts.structure import DEFAULT_SETTINGS, FieldUse, Setting, SettingsInForce
 from shared.errors import Rejected
+from shared.folding import fold_name
 
 CANCELLATION_MONTHS = 6
+# No name holds a line break once it is folded.
+BEFORE_FIRST_NAME = "\n"
 DELIVERY = ("line_1", "line_2", "line_3", "city", "postcode", "country")
 _ADDRESSED = ("line_1", "city", "postcode", "country")
 _INVESTIGATED = frozenset({ReplacementReason.LOST, ReplacementReason.STOLEN})
@@ -185,6 +188,12 @@ def card_expiry(issued_on: date, months: int = DEFAULT_SETTINGS.renewal_months) 
     """Return the last day of the month, so many months on, in which a card issued today expires (PRG-02)."""
     year, month = divmod(issued_on.year * 12 + issued_on.month - 1 + months, 12)
     return date(year, month + 1, monthrange(year, month + 1)[1])
+
+
+def searched_names(first_name: str, last_name: str, embossed_name: str) -> tuple[str, str]:
+    """Return the key that puts holders in order of name, and all of a holder's names, of which any part is found."""
+    first, last, on_card = map(fold_name, (first_name, last_name, embossed_name))
+    return f"{last} {first}", f"{last} {on_card}{BEFORE_FIRST_NAME}{first}"
 
 
 def months_before(day: date, months: int) -> date:

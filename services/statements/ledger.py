@@ -42,6 +42,10 @@ COLUMNS: Mapping[str, sa.types.TypeEngine[Any]] = {
 """What a row to be posted has: the columns of a posting, ``counter``, the internal ledger account on the other side, and
 ``control_account``, the basic one under which it is billed (null in suspense)."""
 
+_SUMS = (
+    "balance",
+    *(f"{billed}{name}" for billed in ("", "billed_") for name in ("debits", "credits", "payments")),
+)
 _NOW = sa.bindparam("now", type_=Instant)
 
 
@@ -228,7 +232,7 @@ def _opening(id_: sa.ColumnElement[str], currency: sa.ColumnElement[str]) -> sa.
     opening: Any = sa.select(
         id_.label("id"),
         currency.label("currency"),
-        *(sa.literal_column("0").label(name) for name in ("balance", "debits", "credits", "payments")),
+        *(sa.literal_column("0").label(name) for name in _SUMS),
         sa.literal_column("1").label("cycle"),
         sa.literal_column(f"'{PaymentStatus.CURRENT}'").label("payment_status"),
     )

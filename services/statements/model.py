@@ -63,8 +63,9 @@ card_number = sa.Table(
     sa.Column("last_four", sa.String(4), nullable=False, index=True),
 )
 
-# ``debits``, ``credits`` and ``payments`` are sums since the beginning, so that balance = debits - credits - payments.
-# A statement is a copy of them, and ``cycle`` says how many there are: what is posted bears the number of its cycle.
+# ``debits``, ``credits`` and ``payments`` are sums since the beginning, so that balance = debits - credits - payments; as
+# ``billed_…`` they are what they were at the last closing. A statement is a copy of them, and ``cycle`` says how many there
+# are: what is posted bears the number of its cycle.
 # ``due_since`` is when the oldest statement that is not paid in full fell due. Internal accounts have neither cycles nor
 # sums that mean anything, only a balance.
 ledger_account = sa.Table(
@@ -77,6 +78,9 @@ ledger_account = sa.Table(
     sa.Column("debits", sa.BigInteger, nullable=False),
     sa.Column("credits", sa.BigInteger, nullable=False),
     sa.Column("payments", sa.BigInteger, nullable=False),
+    sa.Column("billed_debits", sa.BigInteger, nullable=False),
+    sa.Column("billed_credits", sa.BigInteger, nullable=False),
+    sa.Column("billed_payments", sa.BigInteger, nullable=False),
     sa.Column("cycle", sa.Integer, nullable=False),
     sa.Column("closed_on", sa.Date),
     sa.Column("due_since", sa.Date),
@@ -88,6 +92,12 @@ ledger_account = sa.Table(
         "due_since",
         postgresql_where=sa.text("due_since is not null"),
         sqlite_where=sa.text("due_since is not null"),
+    ),
+    sa.Index(
+        "ledger_account_late",
+        "payment_status",
+        postgresql_where=sa.text("payment_status <> 'current'"),
+        sqlite_where=sa.text("payment_status <> 'current'"),
     ),
 )
 
@@ -144,8 +154,8 @@ entry = sa.Table(
     sa.CheckConstraint("debit <> credit", name="entry_moves_somewhere"),
 )
 
-# ``debits_to_date`` is the ledger account's sum of debits at the closing, ``credits_to_date`` and ``payments_to_date``
-# likewise: of the debits up to it there is owed what credits and payments have not reached, the oldest first.
+# ``debits_to_date`` is the ledger account's sum of debits at the closing: of them there is owed what credits and payments
+# have not reached since, the oldest first.
 statement = sa.Table(
     "statement",
     metadata,
@@ -164,8 +174,6 @@ statement = sa.Table(
     sa.Column("debits", sa.BigInteger, nullable=False),
     sa.Column("balance", sa.BigInteger, nullable=False),
     sa.Column("debits_to_date", sa.BigInteger, nullable=False),
-    sa.Column("credits_to_date", sa.BigInteger, nullable=False),
-    sa.Column("payments_to_date", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("ledger_account", "cycle", name="statement_of_cycle"),
     sa.Index("statement_of_control_account", "control_account", "closed_on", "id"),
 )
@@ -175,6 +183,14 @@ standing_due = sa.Table(
     "standing_due",
     metadata,
     sa.Column("account_id", sa.String(30), primary_key=True),
+)
+
+# The card accounts whose holders have to be told that they get no statements on paper any more.
+paper_off_due = sa.Table(
+    "paper_off_due",
+    metadata,
+    sa.Column("account_id", sa.String(30), primary_key=True),
+    sa.Column("language", sa.String(2), nullable=False),
 )
 
 # A file of transactions or payments. Its rows lie in ``import_row`` until they are posted up to ``position``, a line of the

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from services.tracking.model import account, control_account, mark, request, request_key
+from services.tracking.model import RARE_CHANNELS, account, control_account, mark, request, request_key
 from services.tracking.months import month_after, month_of
 from services.tracking.rules import MAY_BE_OVERDUE
 from shared.contracts.outcomes import RequestStatus
@@ -124,11 +124,10 @@ def _passes(*conditions: Condition) -> Condition:
 
 def _by_level(numbers: Sequence[str], reader: Reader) -> dict[str, list[str]]:
     """Return these control accounts by the level that they stand at, as accounts told; each level is a way to search."""
-    given = given_values(postgresql_=is_postgresql(reader.session))
     told = sa.select(control_account.c.number, control_account.c.level).where(
-        control_account.c.number.in_(given)
+        control_account.c.number.in_(numbers)
     )
-    levels = {row.number: row.level for row in reader.session.execute(told, values_parameter(numbers))}
+    levels = {row.number: row.level for row in reader.session.execute(told)}
     found = {level: [each for each in numbers if levels.get(each, level) == level] for level in LEVELS}
     return {level: at for level, at in found.items() if at}
 
@@ -283,9 +282,17 @@ def _named_plainly(search: Search) -> list[Condition]:
     return found if search.channel is None else [*found, request.c.channel == search.channel.value]
 
 
+def _perhaps_rare(search: Search) -> list[Condition]:
+    """Return the conditions that an index of their own leads to; the usual channels have none, as no search is rare there."""
+    found = [] if search.type is None else [request.c.type == search.type]
+    if search.channel in RARE_CHANNELS:
+        found.append(request.c.channel == search.channel.value)
+    return found
+
+
 def _ways(search: Search, scope: Scope, reader: Reader) -> list[Way]:
     """Return the ways along which to look: those to what is rarest, and of all others only what may be seen."""
-    for condition in _named_plainly(search):
+    for condition in _perhaps_rare(search):
         if _is_rare(condition, reader):
             return _within([Way(condition)], scope)
     if search.overdue:

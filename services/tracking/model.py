@@ -5,11 +5,14 @@ On PostgreSQL `request` and `step` consist of a part for each month (ADR 0011); 
 
 import sqlalchemy as sa
 
+from shared.contracts.types import Channel
 from shared.database import Instant, code_point_text
 from shared.messaging.inbox import define_inbox
 from shared.messaging.outbox import define_outbox
 
 metadata = sa.MetaData()
+# Hardly any request comes over these.
+RARE_CHANNELS = (Channel.OPERATOR, Channel.SYSTEM)
 _BY_MONTH = "RANGE (received_at)"
 
 # What has to be unique over all months, and in which month each request lies. A row is written once, and changed only
@@ -96,7 +99,9 @@ _newest(
 )  # fmt: skip
 _newest("request_of_actor", "actor", beside=("master", "intermediate", "basic", "exceptional", "account_id"))
 _newest("request_of_type", "type")
-_newest("request_of_rare_channel", "channel", only=request.c.channel.in_(("operator", "system")))
+_newest(
+    "request_of_rare_channel", "channel", only=request.c.channel.in_([each.value for each in RARE_CHANNELS])
+)
 _newest(
     "request_of_principal", "on_behalf_of", only=request.c.on_behalf_of.is_not(None),
     beside=("actor", "master", "intermediate", "basic", "exceptional", "account_id"),

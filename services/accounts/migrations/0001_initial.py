@@ -241,11 +241,16 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("card_account", schema=None) as batch_op:
         batch_op.create_index(
-            "card_account_by_control_account", ["control_account", "name_key", "id"], unique=False
+            "card_account_by_control_account",
+            ["control_account", "name_key", "id"],
+            unique=False,
+            postgresql_include=["names", "embossed_name", "cost_centre", "status"],
         )
         batch_op.create_index("card_account_by_name", ["name_key", "id"], unique=False)
         batch_op.create_index(
-            "card_account_by_payment_status", ["payment_status", "name_key", "id"], unique=False
+            "card_account_by_payment_status",
+            ["control_account", "payment_status", "name_key", "id"],
+            unique=False,
         )
         batch_op.create_index(batch_op.f("ix_card_account_cost_centre"), ["cost_centre"], unique=False)
         batch_op.create_index(batch_op.f("ix_card_account_embossed_name"), ["embossed_name"], unique=False)

@@ -8,6 +8,8 @@ from sqlalchemy import orm
 from services.accounts.model import Card, CardAccount, ControlAccount
 from shared.messaging.transaction import Reader
 
+AFTER_SLASH = chr(ord("/") + 1)
+
 
 def visible(reader: Reader, *, live: bool = True) -> sa.Select[CardAccount, str]:
     """Select the card accounts, each with its card, below the caller's control accounts."""
@@ -32,6 +34,16 @@ def under(numbers: Sequence[str] | frozenset[str]) -> sa.Select[str]:
     top, node = orm.aliased(ControlAccount), orm.aliased(ControlAccount)
     return (
         sa.select(node.number)
-        .join(top, sa.or_(node.number == top.number, node.path.like(top.path + "/%")))
+        .join(top, at_or_below(top.path, node.path))
         .where(top.number.in_(sorted(numbers)))
     )
+
+
+def at_or_below(
+    top: sa.SQLColumnExpression[str], path: sa.SQLColumnExpression[str]
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a path is this one or leads on from it; a range, which an index knows.
+
+    Numbers are all of one length, so nothing comes between a path and those that lead on from it.
+    """
+    return sa.and_(path >= top, path < top + AFTER_SLASH)

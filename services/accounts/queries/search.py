@@ -1,66 +1,92 @@
 """Finds card accounts by every criterion, in order of name, within what a caller may see (ACC-01..05, ACC-22).
 
 An index gives the accounts of one control account in order of name, but not those of several at once: so below several
-each is asked for its first ones. A part of a name is looked for everywhere first; what many names hold is met soon in
-order of name.
+each is asked for its first ones. Who may see many accounts has a part of a name looked for among all names at once;
+what many names hold is met soon in order of name.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute
 
-from services.accounts.model import Card, CardAccount, ControlAccount
-from services.accounts.queries.scope import under, visible
-from services.accounts.rules import is_dormant, months_before
+from services.accounts.model import Card, ControlAccount, live_accounts
+from services.accounts.queries.criteria import (
+    CRITERIA,
+    KNOWN_BY,
+    PARTS,
+    Condition,
+    Parameters,
+    account,
+    criteria_of,
+    parameters_of,
+)
+from services.accounts.queries.scope import at_or_below, visible
+from services.accounts.rules import is_dormant
 from services.accounts.vault import mask, vault_of
 from shared.contracts.accounts import AccountRow, FindAccounts, FindAccountsByCard
 from shared.contracts.base import Page
 from shared.contracts.types import Money
-from shared.database import is_postgresql
-from shared.folding import fold_name
+from shared.database import given_values, is_postgresql, values_parameter
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of
 
+# So many accounts are looked through for a part of a name; of more, an index tells which have it.
+MOST_LOOKED_THROUGH = 20_000
 # So many accounts with a part in their names are taken one by one; of more, some come soon in order of name.
 MOST_WITH_PART = 2000
 MOST_COUNTED = 1000
-_HIGHEST = "\U0010ffff"
-_ORDER = (CardAccount.name_key, CardAccount.id)
+_NAMED = "named"
+_ORDER = (account.name_key, account.id)
 # No more than a row shows: to make objects of whole accounts would take longer than to find them.
 _SHOWN = (
-    CardAccount.id, CardAccount.name_key, CardAccount.embossed_name, CardAccount.first_name, CardAccount.last_name,
-    CardAccount.product, CardAccount.status, CardAccount.payment_status, CardAccount.employee_id,
-    CardAccount.cost_centre, CardAccount.universal_number, CardAccount.control_account, CardAccount.balance,
-    CardAccount.currency, CardAccount.last_used_on, CardAccount.nil_since, Card.last_four,
+    account.id, account.name_key, account.embossed_name, account.first_name, account.last_name, account.product,
+    account.status, account.payment_status, account.employee_id, account.cost_centre, account.universal_number,
+    account.control_account, account.balance, account.currency, account.last_used_on, account.nil_since,
+    Card.__table__.c.last_four,
 )  # fmt: skip
-_EQUAL = ("product", "employee_id", "cost_centre", "universal_number")
-_ANY_OF = ("status", "payment_status")
 
-Condition = sa.ColumnElement[bool]
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What searches have in common whose statements are the same: all but the values that are looked for.
+
+    ``places`` are the criteria on the control account. ``everywhere`` is whether the caller may see all, ``goes_on``
+    whether a page was before. ``named`` is whether the accounts that a part of a name fits are given one by one.
+    """
+
+    criteria: frozenset[str]
+    places: frozenset[str]
+    everywhere: bool
+    goes_on: bool
+    postgresql: bool
+    named: bool = False
+
+    @property
+    def anywhere(self) -> bool:
+        """Whether it does not matter which control account an account hangs under."""
+        return self.everywhere and not self.places
+
+    @property
+    def goes_by_place(self) -> bool:
+        """Whether each control account is asked for its first ones; SQLite cannot."""
+        few = self.named or self.criteria & KNOWN_BY
+        return self.postgresql and not self.anywhere and not few
 
 
 def find_accounts(query: FindAccounts, reader: Reader) -> Page[AccountRow]:
     """Find card accounts by every given criterion, in order of name (ACC-01, ACC-03)."""
-    last = decode_cursor(query.cursor, str, str)
-    conditions, few = _conditions(query, reader), _few_named(query, reader)
-    conditions += few
-    places = _places(query, reader)
-    within = [CardAccount.control_account.in_(places)] if places is not None else []
-    start = [sa.tuple_(*_ORDER) > sa.tuple_(*map(sa.literal, last))] if last else []
-    first = sa.select(CardAccount.id).where(*conditions, *start).order_by(*_ORDER).limit(query.limit + 1)
-    if places is not None and is_postgresql(reader.session) and not (few or _is_known_by(query)):
-        each = first.add_columns(CardAccount.name_key)
-        ids = _first_of_each(places, each, query.limit + 1)
-    else:
-        ids = first.where(*within)
-    rows = _rows(CardAccount.id.in_(sa.select(ids.subquery().c.id)), reader, live=True)
+    shape, given = _shape(query, reader), _parameters(query, reader)
+    if shape.criteria & PARTS and not _are_soon_looked_through(shape, given, reader):
+        named = reader.session.scalars(_with_part(shape), given | {"most": MOST_WITH_PART + 1}).all()
+        if len(named) <= MOST_WITH_PART:
+            shape, given = replace(shape, named=True), given | values_parameter(named, _NAMED)
+    rows = reader.session.execute(_page(shape), given).all()
     return page_of(
-        rows, query.limit, lambda row: _row(row, reader), _place,
-        _total(rows, query, [*conditions, *within], reader),
-    )  # fmt: skip
+        rows, query.limit, lambda row: _row(row, reader), _place, _total(rows, query, shape, given, reader)
+    )
 
 
 def find_accounts_by_card(query: FindAccountsByCard, reader: Reader) -> Page[AccountRow]:
@@ -69,118 +95,160 @@ def find_accounts_by_card(query: FindAccountsByCard, reader: Reader) -> Page[Acc
     hashes = [vault.hash(number) for number in query.card_numbers]
     # However many plastics bear a number, it has one that was the first.
     first = sa.and_(Card.number_hash.in_(hashes), Card.sequence == 1)
-    rows = _rows(first, reader, live=False)
+    shown = visible(reader, live=False).with_only_columns(*_SHOWN, maintain_column_froms=True)
+    rows = reader.session.execute(shown.where(first).order_by(*_ORDER)).all()
     return page_of(rows, len(hashes), lambda row: _row(row, reader), _place, len(rows))
 
 
-def _rows(condition: Condition, reader: Reader, *, live: bool) -> list[Any]:
-    shown = visible(reader, live=live).with_only_columns(*_SHOWN, maintain_column_froms=True)
-    return list(reader.session.execute(shown.where(condition).order_by(*_ORDER)))
+# What is asked
 
 
-# Criteria
+def _shape(query: FindAccounts, reader: Reader) -> Shape:
+    return Shape(
+        criteria=criteria_of(query),
+        places=frozenset(name for name in _PLACES if getattr(query, name) is not None),
+        everywhere=reader.control_accounts is None,
+        goes_on=query.cursor is not None,
+        postgresql=is_postgresql(reader.session),
+    )
 
 
-def _conditions(query: FindAccounts, reader: Reader) -> list[Condition]:
-    found: list[Condition] = [
-        getattr(CardAccount, name) == getattr(query, name)
-        for name in _EQUAL
-        if getattr(query, name) is not None
-    ]
-    found += [
-        getattr(CardAccount, name).in_(getattr(query, name)) for name in _ANY_OF if getattr(query, name)
-    ]
-    if query.name:
-        by_last, by_embossed = _begins(CardAccount.name_key, fold_name(query.name)), _embossed(query.name)
-        found.append(sa.or_(by_last, by_embossed))
-    if query.last_name:
-        found.append(_begins(CardAccount.name_key, fold_name(query.last_name)))
-    if query.embossed_name:
-        found.append(_embossed(query.embossed_name))
-    if query.first_name:
-        found.append(CardAccount.name_key.contains(f" {fold_name(query.first_name)}", autoescape=True))
-    found += [CardAccount.names.contains(part, autoescape=True) for part in _parts(query)]
-    if query.months_unused is not None:
-        found.append(_unused_since(months_before(reader.now.date(), query.months_unused)))
-    if query.dormant is not None:
-        nil = CardAccount.nil_since <= months_before(reader.now.date(), reader.settings.dormant_months)
-        found.append(nil.is_(sa.true()) if query.dormant else nil.is_not(sa.true()))
-    return found
+def _parameters(query: FindAccounts, reader: Reader) -> Parameters:
+    last_name_key, last_id = decode_cursor(query.cursor, str, str) or (None, None)
+    return parameters_of(query, reader) | {
+        "granted": sorted(reader.control_accounts or ()),
+        "control_account": query.control_account, "company_number": query.company_number,
+        "last_name_key": last_name_key, "last_id": last_id, "limit": query.limit + 1,
+    }  # fmt: skip
 
 
-def _begins(column: InstrumentedAttribute[str], beginning: str) -> Condition:
-    return sa.and_(column >= beginning, column < beginning + _HIGHEST)
-
-
-def _embossed(name: str) -> Condition:
-    return _begins(CardAccount.embossed_name, name.upper())
-
-
-def _parts(query: FindAccounts) -> list[str]:
-    """Return the parts of names that are looked for everywhere; shorter ones no index knows."""
-    parts = [fold_name(query.name_part)] if query.name_part else []
-    return parts + ([f" {fold_name(query.first_name)}"] if query.first_name else [])
-
-
-def _few_named(query: FindAccounts, reader: Reader) -> list[Condition]:
-    """Return a condition that names the accounts with a part in their names, where they are few."""
-    holds_all = [CardAccount.names.contains(part, autoescape=True) for part in _parts(query)]
-    if not holds_all:
-        return []
-    some = sa.select(CardAccount.id).where(*holds_all).limit(MOST_WITH_PART + 1)
-    found = list(reader.session.scalars(some))
-    return [CardAccount.id.in_(found)] if len(found) <= MOST_WITH_PART else []
-
-
-def _unused_since(day: Any) -> Condition:
-    opened_before = CardAccount.opened_at < datetime(day.year, day.month, day.day, tzinfo=UTC)
-    never = sa.and_(CardAccount.last_used_on.is_(None), opened_before)
-    return sa.or_(CardAccount.last_used_on < day, never)
-
-
-def _places(query: FindAccounts, reader: Reader) -> sa.Select[str] | None:
-    """Select the control accounts in question that the caller may see; None stands for all."""
-    places = None if reader.control_accounts is None else under(reader.control_accounts)
-    narrower: list[Condition] = []
-    if query.control_account:
-        narrower.append(ControlAccount.number.in_(under([query.control_account])))
-    if query.company_number:
-        narrower.append(ControlAccount.company_number == query.company_number)
-    if not narrower:
-        return places
-    found = sa.select(ControlAccount.number).where(*narrower)
-    return found if places is None else found.where(ControlAccount.number.in_(places))
-
-
-def _is_known_by(query: FindAccounts) -> bool:
-    """Return whether the query has a criterion that few accounts fit, of whichever company.
-
-    A cost centre is none: companies number theirs alike.
-    """
-    return bool(query.employee_id or query.universal_number)
-
-
-def _first_of_each(places: sa.Select[str], each: sa.Select[Any], limit: int) -> sa.Select[Any]:
-    """Select the first of what each control account has; together they hold the first of all."""
-    place = places.subquery()
-    (number,) = place.c
-    first = each.where(CardAccount.control_account == number).correlate(place).lateral()
-    return sa.select(first.c.id).select_from(place.join(first, sa.true())).order_by(
-        first.c.name_key, first.c.id
-    ).limit(limit)  # fmt: skip
+def _are_soon_looked_through(shape: Shape, given: Parameters, reader: Reader) -> bool:
+    """Return whether so few accounts are in question that each can be looked at."""
+    if shape.anywhere or not shape.postgresql:
+        return not shape.postgresql
+    return (reader.session.scalar(_size(shape), given) or 0) <= MOST_LOOKED_THROUGH
 
 
 def _total(
-    rows: Sequence[Any], query: FindAccounts, conditions: Sequence[Condition], reader: Reader
+    rows: Sequence[Any], query: FindAccounts, shape: Shape, given: Parameters, reader: Reader
 ) -> int | None:
     """Return how many there are (ACC-05); None where they are too many to count, or where a page is not the first."""
     if query.cursor:
         return None
     if len(rows) <= query.limit:
         return len(rows)
-    some = sa.select(CardAccount.id).where(*conditions).limit(MOST_COUNTED + 1).subquery()
-    count = reader.session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+    count = reader.session.scalar(_count(shape), given | {"most": MOST_COUNTED + 1}) or 0
     return count if count <= MOST_COUNTED else None
+
+
+# Statements: each is made once
+
+
+@cache
+def _page(shape: Shape) -> sa.Select[Any]:
+    """Select what a page shows."""
+    first = _first_of_each(shape) if shape.goes_by_place else _first(shape)
+    found = first.subquery("found")
+    card = Card.__table__
+    return (
+        sa.select(*_SHOWN)
+        .join_from(found, account.id.table, account.id == found.c.id)
+        .join(card, sa.and_(card.c.account_id == account.id, card.c.live))
+        .order_by(*_ORDER)
+    )
+
+
+def _first(shape: Shape) -> sa.Select[Any]:
+    """Select the first accounts that fit, in order of name."""
+    fit = sa.select(*_ORDER).where(*_conditions(shape))
+    if not shape.anywhere:
+        fit = fit.where(account.control_account.in_(_places(shape)))
+    return _in_order(fit, shape)
+
+
+def _first_of_each(shape: Shape) -> sa.Select[Any]:
+    """Select the first of what each control account has; together they hold the first of all."""
+    fit = sa.select(*_ORDER).where(*_conditions(shape))
+    together = _of_each_place(_in_order(fit, shape), shape)
+    return together.order_by("name_key", "id").limit(_written("limit"))
+
+
+def _of_each_place(fit: sa.Select[Any], shape: Shape) -> sa.Select[Any]:
+    """Select what this selects of each control account in question."""
+    place = _places(shape).subquery("place")
+    each = fit.where(account.control_account == place.c.number).correlate(place).lateral("each")
+    return sa.select(*each.c).select_from(place.join(each, sa.true()))
+
+
+def _in_order(fit: sa.Select[Any], shape: Shape) -> sa.Select[Any]:
+    if shape.goes_on:
+        last = (sa.bindparam("last_name_key", type_=sa.String), sa.bindparam("last_id", type_=sa.String))
+        fit = fit.where(sa.tuple_(*_ORDER) > sa.tuple_(*last))
+    return fit.order_by(*_ORDER).limit(_written("limit"))
+
+
+@cache
+def _count(shape: Shape) -> sa.Select[int]:
+    """Select how many accounts fit, as far as they are counted."""
+    fit = sa.select(account.id).where(*_conditions(shape))
+    if shape.goes_by_place:
+        fit = _of_each_place(_at_most(fit), shape)
+    elif not shape.anywhere:
+        fit = fit.where(account.control_account.in_(_places(shape)))
+    return sa.select(sa.func.count()).select_from(_at_most(fit).subquery())
+
+
+@cache
+def _with_part(shape: Shape) -> sa.Select[str]:
+    """Select the accounts, whoever's they are, that a part of a name fits."""
+    return _at_most(
+        sa.select(account.id).where(*(CRITERIA[name].condition for name in shape.criteria & PARTS))
+    )
+
+
+def _at_most(select: sa.Select[Any]) -> sa.Select[Any]:
+    return select.limit(_written("most"))
+
+
+def _written(name: str) -> sa.BindParameter[int]:
+    """Return a parameter that is written into the statement: PostgreSQL plans by the number of rows that are wanted."""
+    return sa.bindparam(name, type_=sa.Integer, literal_execute=True)
+
+
+@cache
+def _size(shape: Shape) -> sa.Select[int]:
+    """Select how many live accounts hang under the control accounts in question."""
+    live = sa.select(sa.func.sum(live_accounts.c.difference))
+    return live.where(live_accounts.c.control_account.in_(_places(shape)))
+
+
+def _conditions(shape: Shape) -> list[Condition]:
+    conditions = [CRITERIA[name].condition for name in sorted(shape.criteria)]
+    if shape.named:
+        conditions.append(account.id.in_(given_values(_NAMED, postgresql_=shape.postgresql)))
+    return conditions
+
+
+_NODE = ControlAccount.__table__.alias("node")
+_WANTED = ControlAccount.__table__.alias("wanted")
+_PLACES: dict[str, Condition] = {
+    "control_account": sa.select(_WANTED.c.number)
+    .where(
+        _WANTED.c.number == sa.bindparam("control_account"), at_or_below(_WANTED.c.path, _NODE.c.path)
+    )
+    .exists(),
+    "company_number": _NODE.c.company_number == sa.bindparam("company_number"),
+}  # fmt: skip
+
+
+def _places(shape: Shape) -> sa.Select[str]:
+    """Select the control accounts in question that the caller may see, each once."""
+    found = sa.select(_NODE.c.number).where(*(_PLACES[name] for name in sorted(shape.places)))
+    if shape.everywhere:
+        return found
+    top = ControlAccount.__table__.alias("top")
+    granted = top.c.number.in_(sa.bindparam("granted", expanding=True))
+    return found.join(top, at_or_below(top.c.path, _NODE.c.path)).where(granted).distinct()
 
 
 # From rows to views

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.accounts.model import ControlAccount, change, live_accounts
-from services.accounts.queries.scope import nodes
+from services.accounts.queries.scope import AFTER_SLASH, nodes
 from services.accounts.settings import effect_of
 from shared.contracts.base import Page
 from shared.contracts.history import FieldChange
@@ -22,8 +22,6 @@ from shared.errors import NotFound
 from shared.history import history_page
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of
-
-_AFTER_SLASH = chr(ord("/") + 1)
 
 
 def load_control_accounts(session: orm.Session, numbers: Sequence[str]) -> dict[str, ControlAccount]:
@@ -102,7 +100,7 @@ def _account_counts(nodes: Sequence[ControlAccount], session: orm.Session) -> Co
     if not nodes:
         return counts
     shown = {node.number for node in nodes}
-    first, behind = nodes[0].path, f"{nodes[-1].path}{_AFTER_SLASH}"
+    first, behind = nodes[0].path, f"{nodes[-1].path}{AFTER_SLASH}"
     found = session.execute(
         sa.select(ControlAccount.path, sa.func.sum(live_accounts.c.difference))
         .join(live_accounts, live_accounts.c.control_account == ControlAccount.number)

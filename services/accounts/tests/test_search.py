@@ -132,7 +132,10 @@ def found(database: Database, over: list[str] | None = None, limit: int = 2, **c
         ({"last_name": "garcía l"}, ["ana"]),
         ({"last_name": "lopez"}, []),
         ({"first_name": "zoé"}, ["zoe"]),
+        ({"first_name": "ana m"}, ["ana"]),
         ({"first_name": "tr"}, []),
+        ({"first_name": "lopez"}, []),
+        ({"first_name": "%"}, []),
         ({"embossed_name": "t s"}, ["tom"]),
         ({"name_part": "STRÖM"}, ["sun", "zoe", "tom"]),
         ({"name_part": "a garcia"}, ["ana"]),
@@ -156,15 +159,19 @@ def found(database: Database, over: list[str] | None = None, limit: int = 2, **c
     ],
     ids=str,
 )  # fmt: skip
-@pytest.mark.parametrize("few", [0, 2000], ids=["many", "few"])
+@pytest.mark.parametrize(
+    ("looked_through", "with_part"), [(9, 0), (-1, 9), (-1, 0)], ids=["all", "those with it", "in order"]
+)
 def test_the_issuer_finds_by_each_criterion(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
-    few: int,
+    looked_through: int,
+    with_part: int,
     criteria: dict[str, Any],
     expected: list[str],
 ) -> None:
-    monkeypatch.setattr(search, "MOST_WITH_PART", few)
+    monkeypatch.setattr(search, "MOST_LOOKED_THROUGH", looked_through)
+    monkeypatch.setattr(search, "MOST_WITH_PART", with_part)
     assert found(database, **criteria) == expected
     here = [name for name in expected if name != "sun"]
     assert found(database, [MASTER], **criteria) == here

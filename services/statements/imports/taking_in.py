@@ -18,10 +18,11 @@ from services.statements.imports.protection import protection_of
 from services.statements.imports.reading import Reader
 from services.statements.imports.rows import Incoming, Refused
 from services.statements.imports.text import Source
+from services.statements.model import control_account as structure
 from services.statements.model import file_import, import_finding, import_row
 from shared.contracts.imports import ImportState, RowOutcome
 from shared.database import insert_rows, is_postgresql
-from shared.errors import Rejected
+from shared.errors import NotFound, Rejected
 from shared.folding import fold_name
 from shared.ids import new_id, new_ids
 from shared.service import Running
@@ -65,6 +66,7 @@ def take_in(
     import_id = new_id("imp")
     read_by = layout.mended() if mended else layout
     with running.database.write() as session:
+        _must_be_known(control_account, session)
         session.execute(
             sa.insert(file_import).values(
                 id=import_id, state=ImportState.RECEIVING, layout=layout.name, mended=mended,
@@ -93,6 +95,12 @@ _COUNTS = (
     "seen",
     "suspended",
 )
+
+
+def _must_be_known(number: str | None, session: orm.Session) -> None:
+    known = sa.select(structure.c.number).where(structure.c.number == number)
+    if number and session.scalar(known) is None:
+        raise NotFound("control account", "control_account")
 
 
 def digest_of(stream: BufferedReader) -> str:

@@ -7,6 +7,7 @@ meanwhile finds each account before its closing or after it.
 
 import time
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from services.statements.model import card_account, control_account, ledger_acco
 from services.statements.queries.billing import SET_UP
 from services.statements.rules import day_of, latest_closing, next_closing
 from shared.contracts.statements import IssuedStatement, StatementsIssued
-from shared.database import insert_rows
+from shared.database import given_rows, is_postgresql, rows_parameter
 from shared.ids import new_id
 from shared.messaging.transaction import Transaction
 from shared.service import Transact
@@ -47,10 +48,9 @@ def _close_some(tx: Transaction) -> int | None:
     closed = issued = finished = 0
     for place in tx.session.execute(_due(today)).all():
         closes_on = next_closing(place.closed_through, place.billing_cycle_day)
-        rows = tx.session.execute(_to_close(place.number, closes_on)).all()
-        closed += len(rows)
-        issued += _close(rows, place.number, closes_on, tx) if rows else 0
-        if len(rows) < CLOSED_AT_ONCE:
+        done, made = _close(place.number, closes_on, tx)
+        closed, issued = closed + done, issued + made
+        if done < CLOSED_AT_ONCE:
             finished += _finish(place.number, closes_on, tx)
         if closed >= CLOSED_AT_ONCE:
             break
@@ -73,99 +73,91 @@ def _due(today: date) -> sa.Select[Any]:
     )
 
 
-def _to_close(number: str, closes_on: date) -> sa.Select[Any]:
-    """Select the next ledger accounts to close, each with the statement before, locked; others' are passed over."""
-    before = statement.alias("before")
-    previous = sa.and_(
-        before.c.ledger_account == ledger_account.c.id, before.c.cycle == ledger_account.c.cycle - 1
-    )
-    return (
-        sa.select(
-            ledger_account,
-            before.c.balance.label("previous_balance"),
-            before.c.debits_to_date,
-            before.c.credits_to_date,
-            before.c.payments_to_date,
-            card_account.c.id.label("account_id"),
-        )
-        .outerjoin(before, previous)
-        .outerjoin(card_account, card_account.c.id == ledger_account.c.id)
-        .where(ledger_account.c.control_account == number, ledger_account.c.closed_on < closes_on)
-        .order_by(ledger_account.c.id)
-        .limit(CLOSED_AT_ONCE)
-        .with_for_update(of=ledger_account, skip_locked=True)
-    )
+def _close(number: str, closes_on: date, tx: Transaction) -> tuple[int, int]:
+    """Close the next ledger accounts; returns how many, and how many statements that made.
 
-
-def _close(rows: Any, number: str, closes_on: date, tx: Transaction) -> int:
-    """Write the statements of ledger accounts in hand; one on which nothing stands and nothing happened gets none."""
+    One on which nothing stands and nothing happened gets none. What others have in hand is passed over.
+    """
+    session = tx.session
+    ids = session.scalars(_NEXT, {"number": number, "closes_on": closes_on, "most": CLOSED_AT_ONCE}).all()
+    if not ids:
+        return 0, 0
     due_on = closes_on + timedelta(days=tx.settings.payment_days)
-    made = [_statement(row, number, closes_on, due_on) for row in rows if _has_something(row)]
+    facts = {
+        **rows_parameter(session, [(id_, new_id("stm")) for id_ in ids]),
+        "number": number, "closes_on": closes_on, "due_on": due_on,
+    }  # fmt: skip
+    issuing, counting = _statements(postgresql_=is_postgresql(session))
+    made = [IssuedStatement(**row) for row in session.execute(issuing, facts).mappings()]
+    session.execute(counting, facts)
     if made:
-        insert_rows(tx.session, statement, tuple(made[0]), [tuple(one.values()) for one in made])
-    ids = [row.id for row in rows]
-    billed = [one["ledger_account"] for one in made]
-    owing = [
-        one["ledger_account"]
-        for one in made
-        if one["debits_to_date"] > one["credits_to_date"] + one["payments_to_date"]
-    ]
-    account = ledger_account.c
-    tx.session.execute(
+        told = StatementsIssued(control_account=number, closed_on=closes_on, due_on=due_on, statements=made)
+        tx.publish(told, subject=number)
+    return len(ids), len(made)
+
+
+_ACCOUNT = ledger_account.c
+_CLOSES_ON, _DUE_ON = (sa.bindparam(name, type_=sa.Date) for name in ("closes_on", "due_on"))
+_NUMBER = sa.bindparam("number", type_=sa.String)
+
+_NEXT = (
+    sa.select(_ACCOUNT.id)
+    .where(_ACCOUNT.control_account == _NUMBER, _ACCOUNT.closed_on < _CLOSES_ON)
+    .order_by(_ACCOUNT.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+)
+
+_SINCE = {name: _ACCOUNT[name] - _ACCOUNT[f"billed_{name}"] for name in ("debits", "credits", "payments")}
+_HAS_SOMETHING = sa.or_(_ACCOUNT.balance != 0, *(since != 0 for since in _SINCE.values()))
+_IS_OWED = _ACCOUNT.debits > _ACCOUNT.credits + _ACCOUNT.payments
+
+
+@cache
+def _statements(*, postgresql_: bool) -> tuple[sa.Executable, sa.Executable]:
+    """Return what makes statements of ledger accounts in hand, each with the id for its own, and what counts their cycles on."""
+    columns = {"ledger_account": sa.String(40), "id": sa.String(30)}
+    given = given_rows(columns, postgresql_=postgresql_).subquery("in_hand")
+    made: dict[str, Any] = {
+        "id": given.c.id,
+        "ledger_account": _ACCOUNT.id,
+        "cycle": _ACCOUNT.cycle,
+        "account_id": card_account.c.id,
+        "control_account": _NUMBER,
+        "currency": _ACCOUNT.currency,
+        "opened_on": _ACCOUNT.closed_on,
+        "closed_on": _CLOSES_ON,
+        "due_on": _DUE_ON,
+        "previous_balance": _ACCOUNT.billed_debits - _ACCOUNT.billed_credits - _ACCOUNT.billed_payments,
+        **_SINCE,
+        "balance": _ACCOUNT.balance,
+        "debits_to_date": _ACCOUNT.debits,
+    }
+    source = given.join(ledger_account, _ACCOUNT.id == given.c.ledger_account).outerjoin(
+        card_account, card_account.c.id == _ACCOUNT.id
+    )
+    issued = statement.c
+    issuing = (
+        sa.insert(statement)
+        .from_select(list(made), sa.select(*made.values()).select_from(source).where(_HAS_SOMETHING))
+        .returning(issued.id.label("statement_id"), issued.account_id, issued.balance, issued.currency)
+    )
+    counting = (
         sa.update(ledger_account)
-        .where(account.id.in_(ids))
+        .where(_ACCOUNT.id == given.c.ledger_account)
         .values(
-            closed_on=closes_on,
-            cycle=account.cycle + sa.case((account.id.in_(billed), 1), else_=0),
-            due_since=sa.case(
-                (sa.and_(account.id.in_(owing), account.due_since.is_(None)), due_on), else_=account.due_since
-            ),
+            closed_on=_CLOSES_ON,
+            cycle=_ACCOUNT.cycle + sa.case((_HAS_SOMETHING, 1), else_=0),
+            due_since=sa.func.coalesce(_ACCOUNT.due_since, sa.case((_IS_OWED, _DUE_ON))),
+            **{f"billed_{name}": _ACCOUNT[name] for name in _SINCE},
         )
     )
-    if made:
-        issued = [
-            IssuedStatement(
-                statement_id=one["id"], account_id=one["account_id"], balance=one["balance"], currency=one["currency"]
-            )
-            for one in made
-        ]  # fmt: skip
-        told = StatementsIssued(control_account=number, closed_on=closes_on, due_on=due_on, statements=issued)
-        tx.publish(told, subject=number)
-    return len(made)
-
-
-def _has_something(row: Any) -> bool:
-    since = (row.debits_to_date or 0, row.credits_to_date or 0, row.payments_to_date or 0)
-    return row.balance != 0 or (row.debits, row.credits, row.payments) != since
-
-
-def _statement(row: Any, number: str, closes_on: date, due_on: date) -> dict[str, Any]:
-    return {
-        "id": new_id("stm"),
-        "ledger_account": row.id,
-        "cycle": row.cycle,
-        "account_id": row.account_id,
-        "control_account": number,
-        "currency": row.currency,
-        "opened_on": row.closed_on,
-        "closed_on": closes_on,
-        "due_on": due_on,
-        "previous_balance": row.previous_balance or 0,
-        "payments": row.payments - (row.payments_to_date or 0),
-        "credits": row.credits - (row.credits_to_date or 0),
-        "debits": row.debits - (row.debits_to_date or 0),
-        "balance": row.balance,
-        "debits_to_date": row.debits,
-        "credits_to_date": row.credits,
-        "payments_to_date": row.payments,
-    }
+    return issuing, counting
 
 
 def _finish(number: str, closes_on: date, tx: Transaction) -> bool:
     """Note that a control account has closed through a day, unless others are closing its last accounts just now."""
-    left = sa.exists().where(
-        ledger_account.c.control_account == number, ledger_account.c.closed_on < closes_on
-    )
+    left = sa.exists().where(_ACCOUNT.control_account == number, _ACCOUNT.closed_on < closes_on)
     done = tx.session.execute(
         sa.update(control_account)
         .where(control_account.c.number == number, control_account.c.closed_through < closes_on, ~left)

@@ -111,6 +111,9 @@ def upgrade() -> None:
         sa.Column("debits", sa.BigInteger(), nullable=False),
         sa.Column("credits", sa.BigInteger(), nullable=False),
         sa.Column("payments", sa.BigInteger(), nullable=False),
+        sa.Column("billed_debits", sa.BigInteger(), nullable=False),
+        sa.Column("billed_credits", sa.BigInteger(), nullable=False),
+        sa.Column("billed_payments", sa.BigInteger(), nullable=False),
         sa.Column("cycle", sa.Integer(), nullable=False),
         sa.Column("closed_on", sa.Date(), nullable=True),
         sa.Column("due_since", sa.Date(), nullable=True),
@@ -126,6 +129,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("due_since is not null"),
             sqlite_where=sa.text("due_since is not null"),
         )
+        batch_op.create_index(
+            "ledger_account_late",
+            ["payment_status"],
+            unique=False,
+            postgresql_where=sa.text("payment_status <> 'current'"),
+            sqlite_where=sa.text("payment_status <> 'current'"),
+        )
         batch_op.create_index("ledger_account_to_close", ["control_account", "closed_on"], unique=False)
 
     op.create_table(
@@ -139,6 +149,12 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "paper_off_due",
+        sa.Column("account_id", sa.String(length=30), nullable=False),
+        sa.Column("language", sa.String(length=2), nullable=False),
+        sa.PrimaryKeyConstraint("account_id"),
     )
     op.create_table(
         "posting",
@@ -197,8 +213,6 @@ def upgrade() -> None:
         sa.Column("debits", sa.BigInteger(), nullable=False),
         sa.Column("balance", sa.BigInteger(), nullable=False),
         sa.Column("debits_to_date", sa.BigInteger(), nullable=False),
-        sa.Column("credits_to_date", sa.BigInteger(), nullable=False),
-        sa.Column("payments_to_date", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("ledger_account", "cycle", name="statement_of_cycle"),
     )
