@@ -1,6 +1,5 @@
 """Files become postings: to whom, once, resumed, and what is said of every row that is not posted as it stands."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from itertools import count
@@ -8,22 +7,11 @@ from itertools import count
 import pytest
 
 from services.statements.imports.posting import post_imports
-from services.statements.tests.files import BASIC, CENTRAL, CSV, KEYS, MASTER, OTHER_BASIC, Files
-from shared.database import Database
+from services.statements.tests.files import BASIC, CENTRAL, CSV, MASTER, OTHER_BASIC, Files
 from shared.errors import NotFound, Rejected, Unavailable
 from shared.messaging.transaction import Transaction
-from shared.settings import Settings
 
 CARD, OTHER_CARD = "4111111111111111", "5555555555554444"
-
-
-@pytest.fixture
-def files(tables: str) -> Iterator[Files]:
-    database = Database(tables)
-    made = Files(database, Settings(**KEYS))
-    made.build()
-    yield made
-    database.close()
 
 
 def test_rows_are_posted_to_the_account_of_the_card(files: Files) -> None:
