@@ -41,4 +41,7 @@ clean: ## remove what make, running and checking left behind; var/, where the da
 	rm -rf .venv .venv-uv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	find services shared deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test lint bench bench-tracking bench-accounts bench-papers .venv .venv/run .venv/test .venv/bench requirements audit clean
+bench-import: .venv/bench ## measure how fast a file of transactions is read and posted and write docs/benchmarks-imports.md
+	@.venv/bin/python -m tests.benchmarks.statement_import
+
+.PHONY: help run test lint bench bench-tracking bench-accounts bench-import bench-papers .venv .venv/run .venv/test .venv/bench requirements audit clean

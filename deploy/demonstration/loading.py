@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deploy.demonstration.accounts import DemonstrationAccounts
+from deploy.demonstration.spending import purchase_of
 from deploy.demonstration.structure import COMPANIES, Company, nodes, number_at
 from deploy.demonstration.users import DemonstrationUser, language_of, users
 from services.accounts import demonstration as accounts_of
@@ -73,6 +74,7 @@ def load_demonstration(
             now,
             map(statements_of.KnownAccount._make, accounts_of.known_to_billing(shape.database("accounts"))),
             structure=accounts_of.structure_now(shape.database("accounts")),
+            purchase_of=purchase_of,
         )
     return Summary(
         control_accounts=len(nodes()) if loaded else 0, accounts=accounts if loaded else 0, users=enrolled

@@ -57,6 +57,7 @@ service = Service(
     handlers={
         structure_contracts.OpenControlAccount: structure.open_control_account,
         structure_contracts.ChangeControlAccountSettings: settings.change_settings,
+        structure_contracts.ChangeStatementDelivery: settings.change_statement_delivery,
         structure_contracts.MoveControlAccount: structure.move_control_account,
         account_contracts.OpenAccount: opening.open_account,
         account_contracts.CancelAccount: cancellation.cancel_account,

@@ -7,7 +7,7 @@ from services.notifications.letters import Letter
 from services.notifications.model import Base
 from services.notifications.rules import State
 from shared.contracts import identity as language
-from shared.contracts.statements import PaymentReminderAsked
+from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked
 from shared.contracts.types import Language
 from shared.database import insert, is_postgresql
 from shared.ids import new_id
@@ -93,6 +93,15 @@ def mail_payment_reminder(event: PaymentReminderAsked, tx: Transaction) -> None:
         "comment": event.comment,
     }
     _mail("payment_reminder", [to], facts, tx)
+
+
+def mail_paper_off(event: PaperStatementsEnded, tx: Transaction) -> None:
+    """Tell a holder that statements come online only (STM-04, NOT-06); whoever has no e-mail is the issuer's to write to."""
+    if event.email:
+        name = f"{event.first_name} {event.last_name}"
+        _mail(
+            "paper_off", [language.Recipient(name=name, email=event.email, language=event.language)], {}, tx
+        )
 
 
 def _mail(

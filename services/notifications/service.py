@@ -7,7 +7,7 @@ from services.notifications import jobs, reactions
 from services.notifications.model import Base
 from services.notifications.outlets import check
 from shared.contracts import identity as language
-from shared.contracts.statements import PaymentReminderAsked
+from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked
 from shared.service import Errand, Job, Service
 
 service = Service(
@@ -24,6 +24,7 @@ service = Service(
         language.ConsentWanted: reactions.mail_consent_wanted,
         language.ContactChanged: reactions.mail_contact_changed,
         language.FunctionsLent: reactions.mail_functions_lent,
+        PaperStatementsEnded: reactions.mail_paper_off,
         PaymentReminderAsked: reactions.mail_payment_reminder,
     },
     jobs=[

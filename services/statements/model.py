@@ -94,6 +94,12 @@ ledger_account = sa.Table(
         postgresql_where=sa.text("due_since is not null"),
         sqlite_where=sa.text("due_since is not null"),
     ),
+    sa.Index(
+        "ledger_account_late",
+        "payment_status",
+        postgresql_where=sa.text("payment_status <> 'current'"),
+        sqlite_where=sa.text("payment_status <> 'current'"),
+    ),
 )
 
 # What the holder and the company see of a movement. ``amount`` is above zero where it is owed. ``ledger_account`` is on
@@ -178,6 +184,14 @@ standing_due = sa.Table(
     "standing_due",
     metadata,
     sa.Column("account_id", sa.String(30), primary_key=True),
+)
+
+# The card accounts whose holders have to be told that they get no statements on paper any more.
+paper_off_due = sa.Table(
+    "paper_off_due",
+    metadata,
+    sa.Column("account_id", sa.String(30), primary_key=True),
+    sa.Column("language", sa.String(2), nullable=False),
 )
 
 # A file of transactions or payments. Its rows lie in ``import_row`` until they are posted up to ``position``, a line of the

@@ -8,7 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.statements.ledger import TELL_STANDINGS
-from services.statements.model import card_account, card_number, control_account, ledger_account, standing_due
+from services.statements.model import (
+    card_account,
+    card_number,
+    control_account,
+    ledger_account,
+    paper_off_due,
+    standing_due,
+)
 from services.statements.rules import day_of
 from shared.contracts.accounts import (
     AccountHolderChanged,
@@ -21,7 +28,10 @@ from shared.contracts.structure import (
     ControlAccountMoved,
     ControlAccountOpened,
     ControlAccountSettingsChanged,
+    StatementDeliveryChanged,
+    StatementOption,
 )
+from shared.contracts.types import Language
 from shared.database import insert, is_postgresql
 from shared.errors import Unavailable
 from shared.folding import name_key
@@ -60,6 +70,19 @@ def note_settings(event: ControlAccountSettingsChanged, tx: Transaction) -> None
         "statement_option": event.statement_option and event.statement_option.value,
     }
     _change(control_account, event.number, control_account.c.configured, event.version, own, tx)
+
+
+def note_delivery(event: StatementDeliveryChanged, tx: Transaction) -> None:
+    """Have every holder told who gets no statements on paper any more, unless that is taken back before (STM-04)."""
+    holders = sa.select(card_account.c.id).where(card_account.c.control_account == event.number)
+    if event.option is StatementOption.PAPER_OFF:
+        language = sa.literal((event.language or Language.ENGLISH).value)
+        marked = insert(paper_off_due, postgresql_=is_postgresql(tx.session)).from_select(
+            ["account_id", "language"], holders.add_columns(language)
+        )
+        tx.session.execute(marked.on_conflict_do_nothing())
+    else:
+        tx.session.execute(sa.delete(paper_off_due).where(paper_off_due.c.account_id.in_(holders)))
 
 
 def note_account(event: AccountOpened, tx: Transaction) -> None:

@@ -10,7 +10,7 @@ from services.statements.imports import forgetting
 from services.statements.imports import handlers as import_handlers
 from services.statements.imports import posting as import_posting
 from services.statements.imports import queries as import_queries
-from services.statements.jobs import closing, standings
+from services.statements.jobs import closing, delivery, standings
 from services.statements.ledger import TELL_STANDINGS
 from services.statements.model import metadata
 from services.statements.queries import scope, standing, statements, transactions
@@ -38,6 +38,7 @@ service = Service(
         structure_contracts.ControlAccountOpened: reactions.note_control_account,
         structure_contracts.ControlAccountMoved: reactions.note_move,
         structure_contracts.ControlAccountSettingsChanged: reactions.note_settings,
+        structure_contracts.StatementDeliveryChanged: reactions.note_delivery,
         account_contracts.AccountOpened: reactions.note_account,
         account_contracts.AccountTransferred: reactions.note_transfer,
         account_contracts.AccountHolderChanged: reactions.note_holder,
@@ -63,6 +64,7 @@ service = Service(
         Job(name=standings.AGE_DEBTS, every=timedelta(minutes=1), run=standings.age_debts),
         Errand(name=import_posting.POST_IMPORTS, every=timedelta(seconds=1), run=import_posting.post_imports),
         Job(name="forget-imports", every=timedelta(seconds=10), run=forgetting.forget_imports),
+        Job(name=delivery.TELL_PAPER_OFF, every=timedelta(minutes=1), run=delivery.tell_paper_off),
         Errand(name=closing.CLOSE_CYCLES, every=timedelta(seconds=10), run=closing.close_cycles),
     ],
     endpoints=file_endpoints,

@@ -272,6 +272,18 @@ class PaymentReminderAsked(Message):
     language: Language | None = None
 
 
+@event("statements")
+class PaperStatementsEnded(Message):
+    """A holder gets statements online only from now on, and has to be told so in writing (STM-04); ``email`` may be null."""
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    first_name: Name
+    last_name: Name
+    email: Email | None
+    language: Language
+
+
 # Views and reads
 
 

@@ -15,6 +15,7 @@ from shared.contracts.types import (
     Currency,
     Cursor,
     Items,
+    Language,
     Limit,
     Name,
     NewControlAccountNumber,
@@ -158,6 +159,23 @@ class MoveControlAccount(Message):
     parent: ControlAccountNumber
 
 
+@command(
+    "accounts",
+    route="/control-accounts/{number}/statement-delivery",
+    function="control-accounts.configure",
+    service_time=AT_ONCE,
+)
+class ChangeStatementDelivery(Message):
+    """Say how the holders of a basic control account get their statements, with effect at once and for all of them (STM-04)."""
+
+    number: ControlAccountNumber
+    option: StatementOption
+    terms_accepted: Annotated[bool, Note("nothing is changed without")]
+    language: Annotated[Language, Note("in which holders are told; English where it is left out")] | None = (
+        None
+    )
+
+
 # Events. ``version`` counts the changes of a control account: of two events, the higher tells the later state.
 
 
@@ -190,6 +208,17 @@ class ControlAccountSettingsChanged(OwnSettings, Message):
 
     number: ControlAccountNumber
     version: int
+
+
+@event("accounts")
+class StatementDeliveryChanged(Message):
+    """The holders of a basic control account get their statements in another way from now on (STM-04)."""
+
+    number: ControlAccountNumber
+    option: StatementOption
+    former: StatementOption
+    version: int
+    language: Language | None = None
 
 
 # Views and reads

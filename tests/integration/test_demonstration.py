@@ -28,6 +28,8 @@ from services.accounts.model import CardAccount
 from services.accounts.rules import card_expiry
 from services.identity.rules import ROLES, functions_of
 from services.identity.sign_in import Visit, sign_in
+from services.statements.model import ledger_account
+from services.statements.trial_balance import differences, totals
 from services.tracking.model import account as tracked_account
 from services.tracking.model import control_account as tracked_control_account
 from shared.actor import EVERYWHERE
@@ -41,6 +43,7 @@ TODAY = date(2026, 3, 2)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 OTHER_KEY = b64encode(bytes(32)).decode()
 KEY = b64encode(bytes(range(32))).decode()
+DATABASES = ("accounts", "identity", "statements", "tracking")
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +221,7 @@ def shape(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shape]:
         made: Shape = Embedded(Settings(data_directory=tmp_path))
     else:
         made = _distributed(request)
-    for service in ("accounts", "identity", "tracking"):
+    for service in DATABASES:
         made.migrate(service)
     yield made
     made.close()
@@ -226,7 +229,7 @@ def shape(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shape]:
 
 def _distributed(request: pytest.FixtureRequest) -> Shape:
     server: Postgres = request.getfixturevalue("postgres")
-    databases = {name: server.new_database() for name in ("accounts", "identity", "tracking")}
+    databases = {name: server.new_database() for name in DATABASES}
     for fresh in databases.values():
         request.addfinalizer(fresh.drop)
     settings = Settings(
@@ -284,6 +287,25 @@ def test_tracking_knows_where_control_accounts_lie(shape: Shape) -> None:
     with shape.database("tracking").read() as session:
         known = {tuple(row) for row in session.execute(sa.select(tracked_control_account))}
     assert known == {(node.number, node.parent, node.level, 1) for node in nodes()}
+
+
+@both_shapes
+def test_statements_owes_what_accounts_says_is_late(shape: Shape) -> None:
+    """RPT-05: the figures of the home page count what a search among card accounts lists."""
+    load_demonstration(shape, 300)
+    with shape.database("accounts").read() as session:
+        late = CardAccount.payment_status != PaymentStatus.CURRENT
+        expected = {
+            (one.id, one.payment_status.value) for one in session.scalars(sa.select(CardAccount).where(late))
+        }
+    with shape.database("statements").read() as session:
+        in_debt = sa.select(ledger_account.c.id, ledger_account.c.payment_status)
+        found = {
+            tuple(row) for row in session.execute(in_debt.where(ledger_account.c.due_since.is_not(None)))
+        }
+        assert sum(total.balance for total in totals(session)) == 0
+        assert differences(session) == []
+    assert found == expected
 
 
 def test_users_can_sign_in_with_the_listed_passwords(shape: Shape) -> None:

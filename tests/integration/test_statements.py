@@ -13,6 +13,7 @@ from services.statements.model import control_account, ledger_account
 from shared.database import Database, sqlite_url
 from shared.testing.eventually import eventually
 from shared.testing.installation import DistributedInstallation, Installation, Portal
+from shared.testing.processes import cardwork
 from tests.integration.test_structure import Firm
 
 PATIENCE_SECONDS = 60
@@ -80,6 +81,13 @@ def test_what_is_posted_twice_counts_once(issuer: Portal) -> None:
     assert post(issuer, account, 500, today)["posted"] == 1
     assert post(issuer, account, 500, today)["seen"] == 1
     assert summary(issuer, account)["current_balance"] == 500
+
+
+def test_the_books_balance(installation: Installation, issuer: Portal) -> None:
+    """P2-11: an operator proves it while the system runs."""
+    account = installation.new_account()
+    post(issuer, account, 700, datetime.now(UTC).date().isoformat())
+    assert "The books balance." in cardwork("ledger", "check", environment=installation.environment)
 
 
 def test_only_the_issuer_posts(installation: Installation) -> None:

@@ -5,9 +5,16 @@ from collections.abc import Iterable
 from services.accounts.handlers.structure import lock_structure
 from services.accounts.model import ControlAccount
 from services.accounts.rules import CLIENTS_SETTINGS
-from services.accounts.settings import own_settings, set_own
+from services.accounts.settings import own_settings, set_own, settings_at
 from shared.actor import Party
-from shared.contracts.structure import ChangeControlAccountSettings, ControlAccountSettingsChanged, Setting
+from shared.contracts.structure import (
+    ChangeControlAccountSettings,
+    ChangeStatementDelivery,
+    ControlAccountSettingsChanged,
+    Level,
+    Setting,
+    StatementDeliveryChanged,
+)
 from shared.errors import Rejected
 from shared.messaging.transaction import Transaction
 
@@ -30,6 +37,29 @@ def change_settings(command: ChangeControlAccountSettings, tx: Transaction) -> N
         ControlAccountSettingsChanged(number=node.number, version=node.version + 1, **own_settings(node)),
         subject=node.number,
     )
+
+
+def change_statement_delivery(command: ChangeStatementDelivery, tx: Transaction) -> None:
+    """Set the statement option of a basic control account, whose terms the asker has accepted (STM-04)."""
+    lock_structure(tx)
+    node = tx.one(ControlAccount, command.number, "number")
+    if node.level is not Level.BASIC:
+        raise Rejected(
+            "not_basic", "Statements are delivered alike below a basic control account only.", "number"
+        )
+    if not command.terms_accepted:
+        raise Rejected("terms_not_accepted", "The terms have to be accepted.", "terms_accepted")
+    former = settings_at(node, tx).statement_option
+    if former is command.option:
+        raise Rejected("delivered_so_already", "Statements are delivered in this way already.", "option")
+    set_own(node, {Setting.STATEMENT_OPTION: command.option})
+    version = node.version + 1
+    changed = ControlAccountSettingsChanged(number=node.number, version=version, **own_settings(node))
+    told = StatementDeliveryChanged(
+        number=node.number, option=command.option, former=former, version=version, language=command.language
+    )
+    for event in (changed, told):
+        tx.publish(event, subject=node.number)
 
 
 def _check_whose(settings: Iterable[Setting], tx: Transaction) -> None:

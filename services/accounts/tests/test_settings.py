@@ -36,6 +36,7 @@ from shared.contracts.accounts import (
 from shared.contracts.structure import (
     DEFAULT_SETTINGS,
     ChangeControlAccountSettings,
+    ChangeStatementDelivery,
     ControlAccountSettingsChanged,
     FieldUse,
     GetControlAccountHistory,
@@ -43,6 +44,7 @@ from shared.contracts.structure import (
     Liability,
     OpenControlAccount,
     Setting,
+    StatementDeliveryChanged,
     StatementOption,
 )
 from tests.contracts.strategies import instances
@@ -131,6 +133,32 @@ def _values(name: Setting) -> Any:
     if isinstance(value, list):
         return [[Product.CORPORATE_GOLD]]
     return type(value) if isinstance(value, Enum) else ["GBP"]
+
+
+def test_statements_are_delivered_alike_below_a_basic_control_account(programme: Programme) -> None:
+    """STM-04: at once, once the terms are accepted, and never for one holder alone."""
+    off = StatementOption.PAPER_OFF
+    assert programme.refused(delivery(SALES, off, terms_accepted=False), PA) == (
+        "terms_not_accepted",
+        "terms_accepted",
+    )
+    assert programme.refused(delivery(NORTH, off), PA) == ("not_basic", "number")
+    programme.done(delivery(SALES, off), PA)
+    assert programme.refused(delivery(SALES, off), PA) == ("delivered_so_already", "option")
+
+    node = programme.node(SALES)
+    assert (node.settings.statement_option, node.set_at["statement_option"]) == (off, SALES)
+    (told,) = programme.told(StatementDeliveryChanged)
+    assert (told.number, told.option, told.former, told.version) == (
+        SALES,
+        off,
+        StatementOption.PAPER_ON,
+        node.version,
+    )
+
+
+def delivery(number: str, option: StatementOption, *, terms_accepted: bool = True) -> ChangeStatementDelivery:
+    return ChangeStatementDelivery(number=number, option=option, terms_accepted=terms_accepted)
 
 
 def test_what_makes_no_sense_is_refused(programme: Programme) -> None:

@@ -8,7 +8,7 @@ from shared.contracts import identity
 from shared.contracts.accounts import PaymentStatus
 from shared.contracts.base import Message
 from shared.contracts.identity import Entitlement, Recipient
-from shared.contracts.statements import PaymentReminderAsked
+from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked
 from shared.contracts.types import Language
 
 CODE = "7K3Q-X9M4-T2WV"
@@ -121,6 +121,17 @@ def told(to: Recipient) -> dict[str, tuple[Message, list[str]]]:
         "reminder": (
             reminder(to, "Sorry for the trouble."),
             ["1", "234", "56", "EUR", "2026", "Sorry for the trouble."],
+        ),
+        "paper off": (
+            PaperStatementsEnded(
+                account_id="acc_" + 26 * "0",
+                control_account=ACCOUNTS[0],
+                first_name=to.name.partition(" ")[0],
+                last_name=to.name.partition(" ")[2],
+                email=to.email,
+                language=to.language,
+            ),
+            ["https://cards.example.org"],
         ),
         "reminder without a word": (reminder(to), ["EUR"]),
         "lent until return": (lent(other, to, until_return=True), [", ".join(ACCOUNTS)]),

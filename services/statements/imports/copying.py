@@ -1,4 +1,4 @@
-"""Many rows into a table: PostgreSQL has COPY for it, which takes half the time of an insert (docs/benchmarks-imports.md)."""
+"""Many rows into a table: PostgreSQL has COPY for it, which is quicker than an insert (docs/benchmarks-imports.md)."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -28,6 +28,7 @@ from services.statements.imports.tables import Table
 from services.statements.imports.values import AmountForm, DateForms
 
 LAYOUTS = Path(__file__).parents[1] / "layouts"
+LONGEST_NAME = 40
 KINDS = ("purchase", "cash_advance", "refund", "payment", "fee")
 _WANTED = {
     Subject.TRANSACTIONS: (("amount",), ("currency",), ("transacted_on", "posted_on")),
@@ -98,7 +99,7 @@ def _layout(root: Table, name: str) -> Layout:
     columns = _columns(root.table("columns", required=True), form, DateForms(dates) if dates else None)
     amounts, positive, signs = _amounts(root.table("amounts"))
     return Layout(
-        name=root.text("name", name),
+        name=_name(root, name),
         title=root.text("title", name),
         subject=root.choice("rows_are", Subject, Subject.TRANSACTIONS),
         form=form,
@@ -115,6 +116,13 @@ def _layout(root: Table, name: str) -> Layout:
         context=tuple(_context(table) for table in root.tables("context")),
         totals=tuple(_totals(table) for table in root.tables("totals")),
     )
+
+
+def _name(root: Table, default: str) -> str:
+    name = root.text("name", default)
+    if len(name) > LONGEST_NAME:
+        root.fault("name", f"is longer than {LONGEST_NAME} characters")
+    return name
 
 
 def _form(file: Table) -> Delimited | Fixed | Xml:

@@ -55,6 +55,12 @@ _FITS: Mapping[str, sa.ColumnElement[bool]] = {
     "universal_number": card_account.c.universal_number == POINTERS["universal_number"],
 }
 _BY_CARD = {"card_number", "last_four"}
+_UNIQUE = {"account_id", "card_number"}
+_ONE: sa.ColumnElement[int] = sa.literal_column("1")
+_below = sa.bindparam("below", type_=sa.String)
+_BELOW = sa.select(SET_UP.c.number).where(
+    sa.or_(*(level == _below for level in (SET_UP.c.number, SET_UP.c.intermediate, SET_UP.c.master)))
+)
 _WAY = sa.bindparam("way", type_=sa.SmallInteger)
 _HOW_MANY = sa.select(sa.func.count()).select_from(match).where(match.c.accounts == 1)
 
@@ -73,51 +79,50 @@ def find_accounts(
     """
     for place, way in enumerate(ways):
         if all(rows[name] for name in way):
-            statement = _find_control_accounts() if "control_account" in way else _find_accounts(tuple(way))
+            statement = _finding(tuple(way), narrowed=below is not None)
             session.execute(statement, {**here, "below": below, "way": place})
             if session.scalar(_HOW_MANY) == rows["rows"]:
                 return
 
 
-def _below(number: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    wanted = sa.cast(sa.bindparam("below"), sa.String)
-    levels = (SET_UP.c.number, SET_UP.c.intermediate, SET_UP.c.master)
-    inside = sa.select(SET_UP.c.number).where(sa.or_(*(level == wanted for level in levels)))
-    return sa.or_(wanted.is_(None), number.in_(inside))
+@cache
+def _finding(way: tuple[str, ...], *, narrowed: bool) -> sa.Insert:
+    """Note how many accounts every value of this way together leads to, and which where it is one."""
+    if "control_account" in way:
+        found, place, name = _control_accounts(), SET_UP.c.number, "control_account"
+    elif _UNIQUE & set(way):
+        found, place, name = _only_accounts(way), card_account.c.control_account, "account_id"
+    else:
+        found, place, name = _accounts(way), card_account.c.control_account, "account_id"
+    found = found.where(IS_IN_HAND, _is_not_found())
+    if narrowed:
+        found = found.where(place.in_(_BELOW))
+    return sa.insert(match).from_select(["line", "way", name, "accounts"], found)
+
+
+def _accounts(way: tuple[str, ...]) -> sa.Select[Any]:
+    different = sa.func.count(card_account.c.id.distinct())
+    found = sa.select(import_row.c.line, _WAY, sa.func.min(card_account.c.id), different)
+    return found.select_from(_rows_with_accounts(way)).group_by(import_row.c.line)
+
+
+def _only_accounts(way: tuple[str, ...]) -> sa.Select[Any]:
+    return sa.select(import_row.c.line, _WAY, card_account.c.id, _ONE).select_from(_rows_with_accounts(way))
+
+
+def _control_accounts() -> sa.Select[Any]:
+    """Select the control accounts whose numbers rows give, where these are billed centrally."""
+    rows = import_row.join(SET_UP, SET_UP.c.number == POINTERS["control_account"])
+    return sa.select(import_row.c.line, _WAY, SET_UP.c.number, _ONE).select_from(rows).where(IS_CENTRAL)
+
+
+def _rows_with_accounts(way: tuple[str, ...]) -> sa.FromClause:
+    accounts: sa.FromClause = card_account
+    if _BY_CARD & set(way):
+        accounts = accounts.join(card_number, card_number.c.account_id == card_account.c.id)
+    return import_row.join(accounts, sa.and_(*(_FITS[name] for name in way)))
 
 
 def _is_not_found() -> sa.ColumnElement[bool]:
     found = match.alias("earlier")
     return ~sa.exists().where(found.c.line == import_row.c.line, found.c.accounts == 1)
-
-
-@cache
-def _find_accounts(way: tuple[str, ...]) -> sa.Insert:
-    """Note how many card accounts every value of this way together leads to, and which where it is one."""
-    accounts: sa.FromClause = card_account
-    if _BY_CARD & set(way):
-        accounts = accounts.join(card_number, card_number.c.account_id == card_account.c.id)
-    different = sa.func.count(card_account.c.id.distinct())
-    found = (
-        sa.select(
-            import_row.c.line,
-            _WAY,
-            sa.func.min(card_account.c.id).label("account_id"),
-            different.label("accounts"),
-        )
-        .select_from(import_row.join(accounts, sa.and_(*(_FITS[name] for name in way))))
-        .where(IS_IN_HAND, _is_not_found(), _below(card_account.c.control_account))
-        .group_by(import_row.c.line)
-    )
-    return sa.insert(match).from_select(["line", "way", "account_id", "accounts"], found)
-
-
-@cache
-def _find_control_accounts() -> sa.Insert:
-    """Note which control account a row gives the number of, where that is billed centrally."""
-    found = (
-        sa.select(import_row.c.line, _WAY, SET_UP.c.number, sa.literal(1))
-        .select_from(import_row.join(SET_UP, SET_UP.c.number == POINTERS["control_account"]))
-        .where(IS_IN_HAND, IS_CENTRAL, _is_not_found(), _below(SET_UP.c.number))
-    )
-    return sa.insert(match).from_select(["line", "way", "control_account", "accounts"], found)

@@ -35,7 +35,7 @@ from shared.messaging.transaction import Transaction
 from shared.service import Transact
 
 POST_IMPORTS = "post-imports"
-BATCH = 20000
+BATCH = 10_000
 # A worker handles no command meanwhile.
 LONGEST_RUN_SECONDS = 0.5
 
@@ -73,7 +73,7 @@ def _post_batch(found: Any, tx: Transaction) -> int:
     find_accounts(session, orjson.loads(found.find_by), found.control_account, dict(due), here)
     facts = {
         "today": day_of(tx.now, tx.settings.time_zone),
-        "source": found.layout,
+        "source": source_of(found),
         "command_id": found.command_id,
     }
     session.execute(_lay_out(repeats=found.repeats), {**here, **facts})
@@ -93,6 +93,11 @@ def _post_batch(found: Any, tx: Transaction) -> int:
     _tell_payments(tx)
     tx.wake(TELL_STANDINGS)
     return int(due["rows"])
+
+
+def source_of(found: Any) -> str:
+    """Return where the keys of a file's rows are unique: with its layout and, if it is one company's, below that."""
+    return f"{found.layout} {found.control_account}" if found.control_account else str(found.layout)
 
 
 _next_rows = (

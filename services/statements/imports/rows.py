@@ -13,8 +13,18 @@ from services.statements.imports.layout import Column, Layout, Measure, Sign, Sp
 from services.statements.imports.values import Unreadable
 
 # A text that people read is cut to what there is room for; a longer one that points to something points to nothing.
-_CUT = {"merchant": 100, "city": 60, "purpose": 250, "cost_centre": 40, "ledger_code": 40}
-_POINTS = {"account_id": 30, "last_four": 4, "employee_id": 10, "universal_number": 25, "control_account": 15}
+_TEXTS: tuple[tuple[str, int, bool], ...] = (
+    ("merchant", 100, False),
+    ("city", 60, False),
+    ("cost_centre", 40, False),
+    ("ledger_code", 40, False),
+    ("purpose", 250, False),
+    ("account_id", 30, True),
+    ("last_four", 4, True),
+    ("employee_id", 10, True),
+    ("universal_number", 25, True),
+    ("control_account", 15, True),
+)
 _LONGEST_KEY = 60
 _ANY = "*"
 _COUNTRY = re.compile("[A-Z]{2}")
@@ -126,6 +136,7 @@ class RowReader:
         self._skips = [self._condition(when) for when in layout.skip]
         self._wanted = self._condition(layout.rows) if layout.rows else None
         self._key = [self._place[name] for name in layout.key.columns]
+        self._text_places = [(self._place.get(name), longest, points) for name, longest, points in _TEXTS]
         self._remembered: dict[int, str] = {}
 
     def _condition(self, when: When) -> _Condition:
@@ -193,14 +204,23 @@ class RowReader:
         assert currency is not None
         on = on or posted_on
         assert on is not None
-        text, pointer = reading.text, reading.pointer
+        merchant, city, cost_centre, ledger_code, purpose, *pointers = self._texts(cells)
+        account_id, last_four, employee_id, universal_number, control_account = pointers
         return Incoming(
             raw.line, key, reading.kind(amount), amount, currency,
             original if original_currency else None, original_currency if original is not None else None,
-            on, posted_on, rate, text("merchant"), category and category.zfill(4), text("city"), country,
-            text("cost_centre"), text("ledger_code"), text("purpose"), pointer("account_id"), card_number,
-            pointer("last_four"), pointer("employee_id"), pointer("universal_number"), pointer("control_account"),
+            on, posted_on, rate, merchant, category and category.zfill(4), city, country, cost_centre, ledger_code,
+            purpose, account_id, card_number, last_four, employee_id, universal_number, control_account,
         )  # fmt: skip
+
+    def _texts(self, cells: Sequence[str]) -> list[str | None]:
+        """Return the texts that are taken as they are, in the order of `_TEXTS`."""
+        return [
+            None
+            if place is None or not (cell := cells[place]) or (points and len(cell) > longest)
+            else cell[:longest]
+            for place, longest, points in self._text_places
+        ]
 
     def _card_number(self, reading: "_Reading", cells: list[str]) -> str | None:
         place = self._place.get("card_number")
@@ -250,21 +270,12 @@ class _Reading:
     def fault(self, column: str | None, code: str, message: str) -> None:
         self.findings.append(Finding(column, code, message))
 
-    def text(self, name: str) -> str | None:
-        place = self._place.get(name)
-        if place is None:
-            return None
-        return self._cells[place][: _CUT.get(name)] or None
-
-    def pointer(self, name: str) -> str | None:
-        text = self.text(name)
-        return text if text and len(text) <= _POINTS[name] else None
-
     def matching(self, name: str, form: re.Pattern[str], words: str) -> str | None:
-        text = self.text(name)
+        place = self._place.get(name)
+        text = self._cells[place] if place is not None else ""
         if text and not form.fullmatch(text):
             self.fault(name, "unreadable", f"“{text}” is no {words}")
-        return text
+        return text or None
 
     def _given(self, name: str, *, optional: bool) -> str | None:
         place = self._place.get(name)

@@ -18,10 +18,11 @@ from services.statements.imports.protection import protection_of
 from services.statements.imports.reading import Reader
 from services.statements.imports.rows import Incoming, Refused
 from services.statements.imports.text import Source
+from services.statements.model import control_account as structure
 from services.statements.model import file_import, import_finding, import_row
 from shared.contracts.imports import ImportState, RowOutcome
-from shared.database import insert_rows
-from shared.errors import Rejected
+from shared.database import insert_rows, is_postgresql
+from shared.errors import NotFound, Rejected
 from shared.folding import fold_name
 from shared.ids import new_id, new_ids
 from shared.service import Running
@@ -30,7 +31,7 @@ PORTION = 5000
 _ROW_COLUMNS = tuple(column.name for column in import_row.c)
 _FINDING_COLUMNS = tuple(column.name for column in import_finding.c)
 _LONGEST_KEY = 100
-_merchant_key = lru_cache(maxsize=8192)(lambda merchant: fold_name(merchant)[:_LONGEST_KEY])
+_merchant_key = lru_cache(maxsize=32768)(lambda merchant: fold_name(merchant)[:_LONGEST_KEY])
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ def take_in(
     import_id = new_id("imp")
     read_by = layout.mended() if mended else layout
     with running.database.write() as session:
+        _must_be_known(control_account, session)
         session.execute(
             sa.insert(file_import).values(
                 id=import_id, state=ImportState.RECEIVING, layout=layout.name, mended=mended,
@@ -93,6 +95,12 @@ _COUNTS = (
     "seen",
     "suspended",
 )
+
+
+def _must_be_known(number: str | None, session: orm.Session) -> None:
+    known = sa.select(structure.c.number).where(structure.c.number == number)
+    if number and session.scalar(known) is None:
+        raise NotFound("control account", "control_account")
 
 
 def digest_of(stream: BufferedReader) -> str:
@@ -134,6 +142,8 @@ class _TakingIn:
         while stream.read(PORTION):
             pass  # what follows the last row counts for the digest
         with self._running.database.write() as session:
+            if is_postgresql(session):  # or it would plan the posting of a million rows as if there were none
+                session.execute(sa.text("analyze import_row"))
             self._finish(stream.digest.hexdigest(), session)
 
     def _keep(self, portion: Sequence[Incoming | Refused]) -> None:

@@ -11,6 +11,7 @@ from shared.errors import Rejected
 
 _PIECE = 64 * 1024
 _NAME = "name()"
+_DOCTYPE = b"<!DOCTYPE"  # with which a small file could become a huge one
 
 
 def xml_rows(stream: Source, layout: Layout) -> Iterator[Raw]:
@@ -21,6 +22,8 @@ def xml_rows(stream: Source, layout: Layout) -> Iterator[Raw]:
     parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
     try:
         while piece := stream.read(_PIECE):
+            if _DOCTYPE in piece:
+                raise Rejected("doctype", "The file declares a document type, which no bank or scheme needs.")
             parser.feed(piece)
             yield from reader.read(parser)
         parser.close()

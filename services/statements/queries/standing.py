@@ -56,7 +56,7 @@ def _balances(row: Any, reader: Reader) -> dict[str, Any]:
     last, before = _last_statements(row, reader)
     return {
         "current_balance": row.balance,
-        "payment_due": sum(debits for _, debits in owed[-1:]) - paid if owed else 0,
+        "payment_due": max(0, row.billed_debits - paid),
         "due_on": last and last.due_on,
         "overdue": unpaid(owed, paid, today - timedelta(days=1)),
         "outstanding": max(0, row.balance),
@@ -86,20 +86,30 @@ def _last_statements(row: Any, reader: Reader) -> tuple[Any, Any]:
 def get_dashboard(query: GetDashboard, reader: Reader) -> Dashboard:
     """Return the figures of the home page; the counts are of the accounts that a search for the same status lists."""
     counts = {status.value: 0 for status in PaymentStatus}
-    counts |= {row.status: row.accounts for row in reader.session.execute(_statuses(query, reader))}
+    counts |= {row.payment_status: row.accounts for row in reader.session.execute(_late(query, reader))}
+    accounts = reader.session.scalar(_all(query, reader)) or 0
+    counts[_CURRENT] = accounts - sum(counts.values())
     return Dashboard(
-        accounts=sum(counts.values()), payment_status=counts,
+        accounts=accounts, payment_status=counts,
         spend=[SpendFigures(**row) for row in reader.session.execute(_spend(query, reader)).mappings()],
     )  # fmt: skip
 
 
-def _statuses(query: GetDashboard, reader: Reader) -> sa.Select[Any, int]:
-    status = sa.func.coalesce(ledger_account.c.payment_status, _CURRENT).label("status")
+def _all(query: GetDashboard, reader: Reader) -> sa.Select[int]:
+    place = _place(query, reader, card_account.c.control_account)
+    return sa.select(sa.func.count()).select_from(card_account).where(*place)
+
+
+def _late(query: GetDashboard, reader: Reader) -> sa.Select[Any, int]:
+    """Select how many card accounts were told to be late, by how much; they are few among all."""
     return (
-        sa.select(status, sa.func.count().label("accounts"))
-        .select_from(card_account.outerjoin(ledger_account, ledger_account.c.id == card_account.c.id))
-        .where(*_place(query, reader, card_account.c.control_account))
-        .group_by(status)
+        sa.select(ledger_account.c.payment_status, sa.func.count().label("accounts"))
+        .join(card_account, card_account.c.id == ledger_account.c.id)
+        .where(
+            ledger_account.c.payment_status != _CURRENT,
+            *_place(query, reader, card_account.c.control_account),
+        )
+        .group_by(ledger_account.c.payment_status)
     )
 
 
@@ -117,16 +127,14 @@ def _spend(query: GetDashboard, reader: Reader) -> sa.Select[Any]:
     figures = {
         "balance": account.balance,
         "credit": sa.case((account.balance < 0, -account.balance), else_=0),
-        "due": sa.case((statement.c.debits_to_date > paid, statement.c.debits_to_date - paid), else_=0),
+        "due": sa.case((account.billed_debits > paid, account.billed_debits - paid), else_=0),
         "overdue": sa.case((account.due_since < today, debits - paid), else_=0),
     }
-    last = sa.and_(statement.c.ledger_account == account.id, statement.c.cycle == account.cycle - 1)
     return (
         sa.select(
             account.currency,
             *(sa.cast(sa.func.sum(figure), sa.BigInteger).label(name) for name, figure in figures.items()),
         )
-        .select_from(ledger_account.outerjoin(statement, last))
         .where(account.control_account.is_not(None), *_place(query, reader, account.control_account))
         .group_by(account.currency)
         .order_by(account.currency)

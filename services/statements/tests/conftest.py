@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from services.statements.service import service
+from services.statements.tests.files import Files
 from services.statements.tests.programme import KEYS, Programme
 from shared.contracts import load_all
 from shared.database import Database
@@ -23,6 +24,16 @@ def programme(tables: str) -> Iterator[Programme]:
     load_all()
     database = Database(tables, pool_size=10)
     made = Programme(database, Settings(**KEYS))
+    made.build()
+    yield made
+    database.close()
+
+
+@pytest.fixture
+def files(tables: str) -> Iterator[Files]:
+    """A company with a few control accounts, whose transactions come in files."""
+    database = Database(tables)
+    made = Files(database, Settings(**KEYS))
     made.build()
     yield made
     database.close()

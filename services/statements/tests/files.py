@@ -9,7 +9,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from deploy.keys import make_keys
 from services.statements.imports.layout import Layout
 from services.statements.imports.layout_file import read_layout
 from services.statements.imports.posting import post_imports
@@ -33,7 +32,6 @@ from shared.messaging.transaction import Batch, Transaction
 from shared.service import Running
 from shared.settings import Settings
 
-KEYS: dict[str, Any] = make_keys()
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MASTER, BASIC, CENTRAL, OTHER_BASIC = (f"10000000000000{i}" for i in range(1, 5))
 
@@ -90,6 +88,12 @@ class Files:
                         opened_on=date(2026, 1, 1), closed_through=date(2026, 1, 1),
                     )
                 )  # fmt: skip
+
+    def bill_in(self, number: str, currency: str) -> None:
+        """Have what lies under a control account billed in another currency than the euro."""
+        with self.database.write() as session:
+            which = sa.update(control_account).where(control_account.c.number == number)
+            session.execute(which.values(billing_currency=currency))
 
     def open(self, id_: str, place: str = BASIC, *, card: str | None = None, **fields: Any) -> str:
         """Open a card account; ``card`` is the number of its card."""

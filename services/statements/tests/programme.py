@@ -226,15 +226,21 @@ class Programme:
         for row in accounts.values():
             totals[row.currency] = totals.get(row.currency, 0) + row.balance
         assert set(totals.values()) <= {0}
-        postings = self.rows(posting)
+        postings, made = self.rows(posting), self.rows(statement)
         for row in accounts.values():
             if row.control_account:
                 assert row.balance == row.debits - row.credits - row.payments
                 assert row.balance == sum(p.amount for p in postings if p.ledger_account == row.id)
-        for made in self.rows(statement):
-            billed = [p for p in postings if (p.ledger_account, p.cycle) == (made.ledger_account, made.cycle)]
-            assert made.balance - made.previous_balance == sum(p.amount for p in billed)
-            assert made.balance == made.previous_balance + made.debits - made.credits - made.payments
+                unpaid = (
+                    one.due_on
+                    for one in made
+                    if one.ledger_account == row.id and one.debits_to_date > row.credits + row.payments
+                )
+                assert row.due_since == min(unpaid, default=None)
+        for one in made:
+            billed = [p for p in postings if (p.ledger_account, p.cycle) == (one.ledger_account, one.cycle)]
+            assert one.balance - one.previous_balance == sum(p.amount for p in billed)
+            assert one.balance == one.previous_balance + one.debits - one.credits - one.payments
 
     def holder(self, account: str) -> Any:
         with self.database.read() as session:

@@ -1,25 +1,17 @@
 """Files become postings: to whom, once, resumed, and what is said of every row that is not posted as it stands."""
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from itertools import count
 
 import pytest
 
 from services.statements.imports.posting import post_imports
-from services.statements.tests.files import BASIC, CENTRAL, CSV, KEYS, MASTER, OTHER_BASIC, Files
-from shared.database import Database
-from shared.errors import Rejected
-from shared.settings import Settings
+from services.statements.tests.files import BASIC, CENTRAL, CSV, MASTER, OTHER_BASIC, Files
+from shared.errors import NotFound, Rejected, Unavailable
+from shared.messaging.transaction import Transaction
 
 CARD, OTHER_CARD = "4111111111111111", "5555555555554444"
-
-
-@pytest.fixture
-def files(tables: str) -> Iterator[Files]:
-    database = Database(tables)
-    made = Files(database, Settings(**KEYS))
-    made.build()
-    yield made
-    database.close()
 
 
 def test_rows_are_posted_to_the_account_of_the_card(files: Files) -> None:
@@ -98,6 +90,39 @@ def test_accounts_are_looked_for_below_the_control_account_of_the_file(files: Fi
     assert files.balances()["suspense:EUR"] == 100
 
 
+def test_two_companies_may_number_their_transactions_alike(files: Files) -> None:
+    own, other = files.open("1", BASIC, employee_id="E1"), files.open("2", OTHER_BASIC, employee_id="E1")
+    files.load("Id,Date,Amount,Employee\n1,2026-02-01,1,E1\n", control_account=MASTER)
+    files.load("Id,Date,Amount,Employee\n1,2026-02-01,2,E1\n", control_account=OTHER_BASIC)
+    assert (files.balances()[own], files.balances()[other]) == (100, 200)
+
+
+def test_a_control_account_that_is_not_there_is_refused(files: Files) -> None:
+    with pytest.raises(NotFound):
+        files.take_in("Id,Date,Amount\n1,2026-02-01,1\n", control_account="9" * 15)
+
+
+def test_several_workers_post_a_file_once(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.statements.imports.posting.BATCH", 20)
+    import_id = files.take_in("Id,Date,Amount\n" + "".join(f"{i},2026-02-01,1\n" for i in range(300)))
+    files.submit(import_id)
+
+    def work() -> None:
+        while files.one(import_id).state != "posted":
+            try:
+                post_imports(files.transact)
+            except Unavailable:
+                continue  # another was quicker; a worker's next turn comes
+
+    with ThreadPoolExecutor(3) as workers:
+        for done in [workers.submit(work) for _ in range(3)]:
+            done.result()
+    one = files.one(import_id)
+    assert (one.posted, one.seen, one.suspended) == (300, 0, 300)
+    assert len(files.postings()) == 300
+    files.assert_balanced()
+
+
 def test_a_file_that_was_posted_before_is_refused(files: Files) -> None:
     content = "Id,Date,Amount\na,2026-02-01,1\n"
     first = files.load(content)
@@ -139,24 +164,19 @@ def test_rows_that_are_alike_are_each_posted_once_however_often_the_file_comes(f
 
 def test_a_file_goes_on_where_it_broke_off(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.statements.imports.posting.BATCH", 2)
+    monkeypatch.setattr("services.statements.imports.posting.LONGEST_RUN_SECONDS", 600)
     rows = "".join(f"{i},2026-02-01,1\n" for i in range(7))
     import_id = files.take_in("Id,Date,Amount\n" + rows)
     files.submit(import_id)
 
-    tries = 0
-    real = files.transact
+    tries = count()
 
-    class Killed(BaseException):
-        pass
+    def transact() -> AbstractContextManager[Transaction]:
+        if next(tries) == 3:
+            raise KeyboardInterrupt
+        return files.transact()
 
-    def transact():  # type: ignore[no-untyped-def]
-        nonlocal tries
-        tries += 1
-        if tries > 3:
-            raise Killed
-        return real()
-
-    with pytest.raises(Killed):
+    with pytest.raises(KeyboardInterrupt):
         post_imports(transact)
     assert files.one(import_id).position == 7
     assert len(files.postings()) == 6

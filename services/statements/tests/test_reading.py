@@ -257,6 +257,15 @@ def test_what_is_no_xml_is_refused(content: str) -> None:
         read(content, XML)
 
 
+def test_a_document_type_is_refused_before_it_can_define_anything() -> None:
+    with pytest.raises(Rejected) as refused:
+        read(
+            '<!DOCTYPE f [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><File><Entry><Ref>&b;</Ref></Entry></File>',
+            XML,
+        )
+    assert refused.value.code == "doctype"
+
+
 class Made:
     """A file of so many rows that is made as it is read."""
 
