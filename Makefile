@@ -28,6 +28,12 @@ bench-tracking: .venv/bench ## measure every search over ten million requests an
 bench-accounts: .venv/bench ## measure every search over a million card accounts and write docs/benchmarks-accounts.md
 	@.venv/bin/python -m tests.benchmarks.account_search
 
+bench-closing: .venv/bench ## measure how long a million accounts take to be closed and write docs/benchmarks-closing.md
+	@.venv/bin/python -m tests.benchmarks.cycle_closing
+
+bench-import: .venv/bench ## measure how fast a file of transactions is read and posted and write docs/benchmarks-imports.md
+	@.venv/bin/python -m tests.benchmarks.statement_import
+
 bench-papers: .venv/bench ## measure how long a statement takes to set as PDF
 	@.venv/bin/python -m tests.benchmarks.statement_paper
 
@@ -41,7 +47,4 @@ clean: ## remove what make, running and checking left behind; var/, where the da
 	rm -rf .venv .venv-uv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	find services shared deploy tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-bench-import: .venv/bench ## measure how fast a file of transactions is read and posted and write docs/benchmarks-imports.md
-	@.venv/bin/python -m tests.benchmarks.statement_import
-
-.PHONY: help run test lint bench bench-tracking bench-accounts bench-import bench-papers .venv .venv/run .venv/test .venv/bench requirements audit clean
+.PHONY: help run test lint bench bench-tracking bench-accounts bench-closing bench-import bench-papers .venv .venv/run .venv/test .venv/bench requirements audit clean

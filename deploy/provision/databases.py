@@ -4,7 +4,7 @@ Tables belong to a role that runs migrations. A service that is broken into can 
 another service's, whatever it sends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 import psycopg
@@ -18,12 +18,21 @@ _RIGHTS = (
     "alter default privileges for role {owner} in schema public grant usage, select on sequences to {service}",
 )
 
+# The rows of a file that are being posted lie in tables of the connection (ADR 0019).
+WITH_TEMPORARY_TABLES = frozenset({"statements"})
 
-def prepare_databases(administrator_url: str, *, owner: str, passwords: Mapping[str, str]) -> None:
+
+def prepare_databases(
+    administrator_url: str,
+    *,
+    owner: str,
+    passwords: Mapping[str, str],
+    temporary: Collection[str] = WITH_TEMPORARY_TABLES,
+) -> None:
     """Create what is missing and set every password and right; doing it again changes nothing.
 
     ``administrator_url`` is SQLAlchemy's or libpq's. ``passwords`` goes by role: the owner's, and one for each service,
-    whose database is named like it.
+    whose database is named like it. ``temporary`` are those that may make tables that last as long as a connection.
     """
     url = urlsplit(administrator_url)._replace(scheme="postgresql")
     services = sorted(passwords.keys() - {owner})
@@ -32,6 +41,8 @@ def prepare_databases(administrator_url: str, *, owner: str, passwords: Mapping[
             _set_role(connection, role, passwords[role])
         for service in services:
             _set_database(connection, service, owner)
+            if service in temporary:
+                _run(connection, "grant temporary on database {service} to {service}", service=service)
     for service in services:
         with psycopg.connect(url._replace(path=f"/{service}").geturl()) as connection:
             for statement in _RIGHTS:
@@ -52,7 +63,7 @@ def _set_database(connection: psycopg.Connection, service: str, owner: str) -> N
     if not _exists(connection, "select from pg_database where datname = %s", service):
         _run(connection, "create database {service} owner {owner}", service=service, owner=owner)
     _run(connection, "revoke all on database {service} from public", service=service)
-    _run(connection, "grant connect, temporary on database {service} to {service}", service=service)
+    _run(connection, "grant connect on database {service} to {service}", service=service)
 
 
 def _exists(connection: psycopg.Connection, question: str, name: str) -> bool:

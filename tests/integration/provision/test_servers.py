@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import httpx
 import kombu
@@ -27,8 +27,8 @@ class Prepared:
         self.owner, self.first, self.second = f"owner_{tail}", f"first_{tail}", f"second_{tail}"
         self.passwords = {role: secrets.token_urlsafe() for role in (self.owner, self.first, self.second)}
 
-    def prepare(self) -> None:
-        prepare_databases(self.server.url, owner=self.owner, passwords=self.passwords)
+    def prepare(self, temporary: Collection[str] = ()) -> None:
+        prepare_databases(self.server.url, owner=self.owner, passwords=self.passwords, temporary=temporary)
 
     def enter(self, role: str, database: str) -> psycopg.Connection:
         url = make_url(self.server.conninfo).set(
@@ -80,6 +80,14 @@ def test_a_service_cannot_change_what_tables_there_are(prepared: Prepared, state
         pytest.raises(errors.InsufficientPrivilege),
     ):
         service.execute(statement.encode())
+
+
+def test_a_service_that_posts_files_has_tables_of_its_connection_and_no_others(prepared: Prepared) -> None:
+    prepared.prepare(temporary={prepared.first})
+    with prepared.enter(prepared.first, prepared.first) as service:
+        service.execute("create temporary table import_batch (n int)")
+        with pytest.raises(errors.InsufficientPrivilege):
+            service.execute("create table other (n int)")
 
 
 def test_a_service_cannot_enter_the_database_of_another(prepared: Prepared) -> None:
