@@ -73,6 +73,10 @@ _ENVELOPE: dict[str, Any] = {
         "fingerprint": {"type": "string", "description": "Tells two bodies under one idempotency key apart."},
         "traceparent": {"type": "string", "description": "The W3C trace context."},
         "waits": {"type": "boolean", "description": "Whether the sender wants to hear the outcome."},
+        "expectedversion": {
+            "type": "integer",
+            "description": "The version that the sender has seen of the subject, and wants to find it at.",
+        },
         "attempt": {
             "type": "integer",
             "description": "How often it was put back for a later try; absent at first.",

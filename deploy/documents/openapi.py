@@ -18,6 +18,7 @@ from deploy.documents.schemas import mark_masked, new_specification, part_of, sc
 from shared.contracts import load_all
 from shared.contracts.base import Contract, Kind, catalogue
 from shared.contracts.schema import schema_of, scopes_of
+from shared.contracts.types import VERSIONED
 
 _REQUIREMENT = re.compile(r"\b[A-Z]{3}-\d{2}\b|\bPart 2 no\. \d+\b")
 _VIEWS = (edge.Receipt, edge.Outcome, edge.Problem)
@@ -41,7 +42,7 @@ _PROBLEMS = {
     401: "You are not signed in, or your session has ended.",
     403: "The function is not granted to you (IDN-05).",
     404: "There is no such thing within your control accounts.",
-    409: "The request is at odds with another one.",
+    409: "What you want to change was changed since you read it (`If-Match`), or the request is at odds with another one.",
     411: "Say by `Content-Length` how long the file is.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
@@ -133,7 +134,11 @@ def _add_components(specification: APISpec) -> None:
     )
     specification.components.response("Receipt", _receipt(accepted, edge.Receipt))
     specification.components.response("Outcome", _receipt(done, edge.Outcome))
-    for name, parameter in {**_COMMAND_HEADERS, "If-None-Match": _IF_NONE_MATCH}.items():
+    for name, parameter in {
+        **_COMMAND_HEADERS,
+        "If-Match": _IF_MATCH,
+        "If-None-Match": _IF_NONE_MATCH,
+    }.items():
         specification.components.parameter(name, "header", {"name": name, **parameter})
 
 
@@ -142,7 +147,14 @@ _IF_NONE_MATCH = {
     "description": "The `ETag` of an answer that you still have: if nothing changed, the answer is 304, without a body.",
     "schema": {"type": "string"},
 }
-_ETAG = {"description": "Names this very answer, for `If-None-Match`.", "schema": {"type": "string"}}
+_IF_MATCH = {
+    "description": "The `ETag` of what you have read and want to change: if it was changed since, nothing is done (409).",
+    "schema": {"type": "string"},
+}
+_ETAG = {
+    "description": "Names this very answer, for `If-None-Match`, and what it tells of, for `If-Match`.",
+    "schema": {"type": "string"},
+}
 _NEXT_CURSOR = {
     "description": "On CSV only: the `cursor` of the next page; absent on the last.",
     "schema": {"type": "string"},
@@ -202,8 +214,9 @@ def spoken(time: timedelta) -> str:
 
 
 def _command(contract: Contract) -> dict[str, Any]:
+    conditional = [] if VERSIONED.isdisjoint(contract.path_fields) else ["If-Match"]
     operation = {
-        "parameters": [*path_parameters(contract), *_COMMAND_HEADERS],
+        "parameters": [*path_parameters(contract), *_COMMAND_HEADERS, *conditional],
         "responses": {
             "202": "Receipt",
             "200": "Outcome",

@@ -1,20 +1,22 @@
 """Cancellations in motion: at once, at their time, superseded, withdrawn (ACC-10, ACC-12)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 
 import sqlalchemy as sa
 
-from services.accounts.model import Cancellation, CardAccount, of_request
+from services.accounts.model import Cancellation, CardAccount, change, of_request
 from services.accounts.orders import notify_of_cancellation
 from services.accounts.plastics import close_for_good
 from shared.contracts.accounts import AccountCancelled, CancelReason
 from shared.contracts.outcomes import CommandRejected, CommandWithdrawn
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.errors import Rejected
+from shared.history import note_change
 from shared.messaging.transaction import Transaction
 
+_FIELD = "scheduled_cancellation"
 _SUPERSEDED = Rejected("superseded", "Another cancellation took its place.")
 
 
@@ -29,16 +31,18 @@ def cancel(account: CardAccount, reason: CancelReason, tx: Transaction) -> None:
 
 def schedule(account: CardAccount, reason: CancelReason, effective_at: datetime, tx: Transaction) -> None:
     """Have an account cancelled later, in place of what was scheduled for it before."""
-    _supersede([account.id], tx)
-    tx.session.add(
-        Cancellation(account_id=account.id, effective_at=effective_at, reason=reason, **of_request(tx))
+    _supersede({account.id: tx}, tx)
+    scheduled = Cancellation(
+        account_id=account.id, effective_at=effective_at, reason=reason, **of_request(tx)
     )
+    tx.session.add(scheduled)
+    note_change(tx, change, account.id, _FIELD, None, _told(scheduled))
     tx.session.flush()
 
 
 def carry_out(account: CardAccount, due: Cancellation, tx: Transaction) -> None:
     """Cancel an account now that the time has come; the request is rejected where it is closed by now."""
-    tx.session.delete(due)
+    _remove(due, tx)
     tx.session.flush()
     try:
         cancel(account, due.reason, tx)
@@ -58,11 +62,16 @@ def withdraw_cancellation(command_id: str, tx: Transaction) -> bool:
     scheduled = tx.session.scalar(wanted.with_for_update())  # the clock may have been quicker
     if scheduled is None:
         return False
-    asked = scheduled.request(tx)
-    asked.publish(CommandWithdrawn(command_id=command_id, command=asked.envelope.contract.name))
-    tx.session.delete(scheduled)
-    tx.session.flush()
+    take_back(scheduled, tx)
     return True
+
+
+def take_back(scheduled: Cancellation, tx: Transaction) -> None:
+    """Let a cancellation that was to come be withdrawn; the account is locked."""
+    asked = scheduled.request(tx)
+    asked.publish(CommandWithdrawn(command_id=scheduled.command_id, command=asked.envelope.contract.name))
+    _remove(scheduled, tx)
+    tx.session.flush()
 
 
 def _clear_up(accounts: Mapping[str, Transaction]) -> None:
@@ -72,12 +81,12 @@ def _clear_up(accounts: Mapping[str, Transaction]) -> None:
     _supersede(accounts, tx)
 
 
-def _supersede(accounts: Iterable[str], tx: Transaction) -> None:
+def _supersede(accounts: Mapping[str, Transaction], tx: Transaction) -> None:
     statement = _scheduled(postgresql_=is_postgresql(tx.session))
     overtaken = tx.session.scalars(statement, values_parameter(accounts)).all()
     for cancellation in overtaken:
         _reject(cancellation, _SUPERSEDED, tx)
-        tx.session.delete(cancellation)
+        _remove(cancellation, accounts[cancellation.account_id])
     if overtaken:
         tx.session.flush()
 
@@ -86,6 +95,15 @@ def _supersede(accounts: Iterable[str], tx: Transaction) -> None:
 def _scheduled(*, postgresql_: bool) -> sa.Select[Cancellation]:
     theirs = Cancellation.account_id.in_(given_values(postgresql_=postgresql_))
     return sa.select(Cancellation).where(theirs)
+
+
+def _remove(scheduled: Cancellation, tx: Transaction) -> None:
+    note_change(tx, change, scheduled.account_id, _FIELD, _told(scheduled), None)
+    tx.session.delete(scheduled)
+
+
+def _told(scheduled: Cancellation) -> str:
+    return f"{scheduled.reason}: {scheduled.effective_at.isoformat()}"
 
 
 def _reject(scheduled: Cancellation, why: Rejected, tx: Transaction) -> None:

@@ -42,27 +42,27 @@ def checked_contact(given: Mapping[str, str], known: Mapping[str, str | None]) -
     ``known`` is what holds of the fields that are not given. Raises Rejected naming the field that is wrong.
     """
     country = given.get("country", known.get("country"))
-    if "country" in given:
-        _check_country(given["country"])
-    postcode = given.get("postcode", known.get("postcode"))
-    if given.keys() & {"country", "postcode"} and country and postcode:
-        _check_postcode(postcode, country)
-    phones = {name: _phone(given[name], country, name) for name in PHONES if name in given}
+    if given.keys() & {"country", "postcode"}:
+        check_place(country, given.get("postcode", known.get("postcode")))
+    phones = {name: checked_phone(given[name], country, name) for name in PHONES if name in given}
     return {**given, **phones}
 
 
-def _check_country(country: str) -> None:
+def check_place(country: str | None, postcode: str | None, *, of: str = "") -> None:
+    """Raise Rejected where there is no such country, or no such postcode there; ``of`` begins the fields' names."""
+    if country is None:
+        return
     if country not in _countries():
-        raise Rejected("unknown_country", f"{country} is no country of ISO 3166.", "country")
-
-
-def _check_postcode(postcode: str, country: str) -> None:
+        raise Rejected(
+            "unknown_country", f"{country} is no country of ISO 3166, as GB, FR and ES are.", f"{of}country"
+        )
     form = _POSTCODES.get(country)
-    if form and not re.fullmatch(form, postcode.upper(), re.ASCII):
-        raise Rejected("postcode_not_of_country", f"{postcode} is no postcode of {country}.", "postcode")
+    if postcode and form and not re.fullmatch(form, postcode.upper(), re.ASCII):
+        raise Rejected("postcode_not_of_country", f"{postcode} is no postcode of {country}.", f"{of}postcode")
 
 
-def _phone(text: str, country: str | None, field: str) -> str:
+def checked_phone(text: str, country: str | None, field: str) -> str:
+    """Return a phone number in its international form; raises Rejected where nobody could be reached by it."""
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException as error:

@@ -23,8 +23,9 @@ from psycopg import sql
 from sqlalchemy import orm
 
 from services.accounts.counts import count_anew
+from services.accounts.embossing import embossed
 from services.accounts.model import Base, Card, CardAccount, ControlAccount
-from services.accounts.rules import card_expiry, embossed, searched_names
+from services.accounts.rules import card_expiry, searched_names
 from services.accounts.vault import Vault, vault_of
 from shared.contracts.cards import CardState
 from shared.database import Database, is_postgresql

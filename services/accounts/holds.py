@@ -2,11 +2,17 @@
 
 import sqlalchemy as sa
 
-from services.accounts.model import CardAccount, Hold
+from services.accounts.model import CardAccount, Hold, change
 from shared.contracts.accounts import AccountStatus, AccountSuspended, AccountUnsuspended
 from shared.contracts.outcomes import CommandRejected, CommandWithdrawn
 from shared.errors import Rejected
+from shared.history import note_change
 from shared.messaging.transaction import Transaction
+
+
+def note_put(hold: Hold, tx: Transaction) -> None:
+    """Write into the history that a hold was put, at once or for later: another may have made the account unusable before."""
+    note_change(tx, change, hold.account_id, "hold", None, _told(hold))
 
 
 def begin_hold(account: CardAccount, hold: Hold, tx: Transaction) -> None:
@@ -23,8 +29,7 @@ def begin_hold(account: CardAccount, hold: Hold, tx: Transaction) -> None:
 
 def end_hold(account: CardAccount, hold: Hold, tx: Transaction) -> None:
     """Let a hold end that has run its time."""
-    hold.in_force, hold.closed_at = False, tx.now
-    tx.session.flush()
+    _close(hold, tx)
     resume_if_free(account, tx)
 
 
@@ -72,7 +77,12 @@ def withdraw_hold(command_id: str, tx: Transaction) -> bool:
 
 def _close(hold: Hold, tx: Transaction) -> None:
     hold.in_force, hold.closed_at = False, tx.now
+    note_change(tx, change, hold.account_id, "hold", _told(hold), None)
     tx.session.flush()
+
+
+def _told(hold: Hold) -> str:
+    return f"{hold.origin}: {hold.effective_at.isoformat()} to {hold.ends_at.isoformat()}"
 
 
 def resume_if_free(account: CardAccount, tx: Transaction) -> None:

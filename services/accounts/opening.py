@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
+from services.accounts.embossing import embossed
 from services.accounts.model import CardAccount
-from services.accounts.rules import embossed
 from shared.contracts.accounts import (
     AccountingField,
     AccountOpened,

@@ -1,10 +1,9 @@
 """Pure policies of card accounts: who may lift whose hold, how long a suspension may last, which fields there are."""
 
-import re
-import unicodedata
 from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from shared.actor import Party
@@ -13,6 +12,8 @@ from shared.contracts.cards import ReplaceCard, ReplacementReason
 from shared.contracts.structure import DEFAULT_SETTINGS, FieldUse, Setting, SettingsInForce
 from shared.errors import Rejected
 from shared.folding import fold_name
+
+D = TypeVar("D", bound=date)  # a datetime is one too
 
 CANCELLATION_MONTHS = 6
 # No name holds a line break once it is folded.
@@ -33,7 +34,6 @@ _ORIGINS = {
     Party.SYSTEM: HoldOrigin.SYSTEM,
 }
 _LATE = timedelta(minutes=5)  # how far a client's clock may be behind ours
-_NOT_EMBOSSABLE = re.compile(r"[^A-Z0-9 .'/&-]")
 
 CLIENTS_SETTINGS = frozenset(
     {
@@ -108,24 +108,6 @@ def check_comment(reason: CancelReason, comment: str | None) -> None:
         raise Rejected("comment_required", "Say in a comment why the card is cancelled.", "comment")
 
 
-def embossed(first_name: str, last_name: str) -> str:
-    """Return the name for the plastic: capitals, at most 26 characters, the first name shortened where it must be.
-
-    Raises Rejected where no letter of a name can be embossed.
-    """
-    plain = unicodedata.normalize("NFKD", f"{first_name} {last_name}".upper())
-    text = " ".join(_NOT_EMBOSSABLE.sub("", plain).split())
-    if len(text) > 26:
-        text = f"{text[:1]} {_NOT_EMBOSSABLE.sub('', unicodedata.normalize('NFKD', last_name.upper()))}"
-    if not text.strip():
-        raise Rejected(
-            "embossed_name_required",
-            "Say how the name is to stand on the card, in letters from A to Z.",
-            "embossed_name",
-        )
-    return text[:26].strip()
-
-
 def cancellation_time(effective_at: datetime | None, now: datetime) -> datetime:
     """Return when an account is to be cancelled (ACC-12); raises Rejected where that is past or too far ahead."""
     if effective_at is None:
@@ -177,29 +159,27 @@ def keeps_number(reason: ReplacementReason) -> bool:
     return reason is ReplacementReason.DAMAGED
 
 
-def months_after(start: datetime, months: int) -> datetime:
-    """Return the same time of the same day so many months later, or of the last day of a shorter month."""
+def months_after(start: D, months: int) -> D:
+    """Return the same day so many months later, or the last day of a shorter month; a time of day stays."""
     years, month = divmod(start.month - 1 + months, 12)
     year, month = start.year + years, month + 1
     return start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
 
 
+def months_before(day: D, months: int) -> D:
+    """Return the same day so many months earlier, or the last day of a shorter month."""
+    return months_after(day, -months)
+
+
 def card_expiry(issued_on: date, months: int = DEFAULT_SETTINGS.renewal_months) -> date:
     """Return the last day of the month, so many months on, in which a card issued today expires (PRG-02)."""
-    year, month = divmod(issued_on.year * 12 + issued_on.month - 1 + months, 12)
-    return date(year, month + 1, monthrange(year, month + 1)[1])
+    return months_after(issued_on.replace(day=1), months + 1) - timedelta(days=1)
 
 
 def searched_names(first_name: str, last_name: str, embossed_name: str) -> tuple[str, str]:
     """Return the key that puts holders in order of name, and all of a holder's names, of which any part is found."""
     first, last, on_card = map(fold_name, (first_name, last_name, embossed_name))
     return f"{last} {first}", f"{last} {on_card}{BEFORE_FIRST_NAME}{first}"
-
-
-def months_before(day: date, months: int) -> date:
-    """Return the same day so many months earlier, or the last day of a shorter month."""
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 def is_dormant(nil_since: date | None, today: date, months: int) -> bool:

@@ -9,9 +9,9 @@ from services.accounts.bulk import handlers as bulk
 from services.accounts.bulk import jobs as bulk_jobs
 from services.accounts.bulk import queries as bulk_queries
 from services.accounts.bulk.api import bulk_endpoints
-from services.accounts.bulk.jobs import withdraw_bulk
 from services.accounts.bulk.kinds import KINDS
 from services.accounts.bulk.later import settle_item
+from services.accounts.bulk.submission import withdraw_bulk
 from services.accounts.cancellations import withdraw_cancellation
 from services.accounts.counts import fold_counts
 from services.accounts.handlers import (
@@ -61,6 +61,7 @@ service = Service(
         structure_contracts.MoveControlAccount: structure.move_control_account,
         account_contracts.OpenAccount: opening.open_account,
         account_contracts.CancelAccount: cancellation.cancel_account,
+        account_contracts.WithdrawCancellation: cancellation.withdraw_cancellation,
         account_contracts.SuspendAccount: suspension.suspend_account,
         account_contracts.UnsuspendAccount: suspension.unsuspend_account,
         card_contracts.ReplaceCard: cards.replace_card,

@@ -15,7 +15,7 @@ from services.gateway.entrance import Entrance
 from services.gateway.rates import RateLimit
 from services.gateway.upstream import Upstream
 from shared.contracts import access as language
-from shared.contracts.schema import strict
+from shared.contracts.schema import UNKNOWN, strict
 from shared.web.app import json_body, json_response
 from shared.web.problems import invalid_input
 
@@ -91,7 +91,7 @@ def _body(passage: _Passage) -> dict[str, Any]:
     if passage.shape:
         strict(passage.shape).load(body)
     elif body:
-        raise invalid_input({name: ["Unknown field."] for name in body}, in_body=True)
+        raise invalid_input({name: [UNKNOWN] for name in body}, in_body=True)
     return body
 
 

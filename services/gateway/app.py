@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, redirect, request
 
 from services.gateway.access import access_routes
 from services.gateway.commands import command_routes
@@ -47,7 +47,7 @@ def gateway_app(
         session_routes(entrance, upstreams["identity"], sign_in_rate),
         access_routes(entrance, upstreams["identity"], sign_in_rate),
         progress_routes(entrance, upstreams["tracking"], max(1, settings.web_threads // 2)),
-        command_routes(entrance, assertions, sender, seal, clock),
+        command_routes(entrance, upstreams["tracking"], assertions, sender, seal, clock),
         read_routes(entrance, upstreams),
         file_routes(entrance, upstreams["accounts"], settings),
     ]
@@ -55,6 +55,9 @@ def gateway_app(
         part.before_request(lambda: rate.count(_caller()))
         app.register_blueprint(part, url_prefix=ROOT)
     app.register_blueprint(documentation(openapi))
+    app.add_url_rule(
+        "/", "front", lambda: redirect(f"{ROOT}/docs")
+    )  # whoever opens the address reads on there
     if settings.secure_transport:
         app.after_request(_demand_secure_transport)
     return app

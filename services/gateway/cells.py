@@ -5,5 +5,15 @@ from typing import Any
 
 def cell(value: Any) -> str:
     """Return the text of a cell; a spreadsheet would run one that begins like a formula."""
-    text = "" if value is None else str(value)
+    text = _text(value)
     return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()  # as in JSON
+        case _:
+            return str(value)

@@ -15,13 +15,14 @@ from werkzeug.exceptions import HTTPException
 
 from services.gateway.entrance import Entrance
 from services.gateway.sealing import sealed
-from services.gateway.upstream import Assertions
+from services.gateway.upstream import Assertions, Upstream
 from shared.clock import Clock
 from shared.contracts import names
 from shared.contracts.base import Contract, Message, catalogue
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.schema import seals_of
-from shared.contracts.types import Channel
+from shared.contracts.types import VERSIONED, Channel
+from shared.errors import NOT_FOUND, STALE, Unavailable
 from shared.ids import command_id_of, new_message_id
 from shared.messaging.bus import BrokerAway, CommandSender, Publication, Sent
 from shared.messaging.envelope import Envelope, encode
@@ -32,19 +33,28 @@ from shared.web.problems import Fault, Problem
 CONFIRM_SECONDS = 3  # after those for the number
 TRACKED_SECONDS = 2
 LONGEST_WAIT_SECONDS = 10
+LOOK_AFTER_SECONDS = 0.5  # nearly every command has its outcome by then
 _LONGEST_USER_ID = 64
 _KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+_NOT_SOON = frozenset({RequestStatus.SCHEDULED, RequestStatus.AWAITING_APPROVAL})
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
+_VERSION = re.compile(r'"(\d{1,18})(?:-[0-9a-f]*)?"\Z')
+_STATUSES = {NOT_FOUND: (404, "There is no such thing."), STALE: (409, "This was changed meanwhile.")}
 _TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 def command_routes(
-    entrance: Entrance, assertions: Assertions, sender: CommandSender, seal: Seal, clock: Clock
+    entrance: Entrance,
+    tracking: Upstream,
+    assertions: Assertions,
+    sender: CommandSender,
+    seal: Seal,
+    clock: Clock,
 ) -> Blueprint:
     """Return a route for every command that is declared."""
     blueprint = Blueprint("commands", __name__)
     for contract in catalogue.commands():
-        door = _Door(contract, entrance, assertions, sender, seal, clock)
+        door = _Door(contract, entrance, tracking, assertions, sender, seal, clock)
         blueprint.add_url_rule(
             flask_rule(contract), contract.name.replace(".", "-"), door.take, methods=["POST"]
         )
@@ -58,6 +68,7 @@ class _Door:
         self,
         contract: Contract,
         entrance: Entrance,
+        tracking: Upstream,
         assertions: Assertions,
         sender: CommandSender,
         seal: Seal,
@@ -65,6 +76,7 @@ class _Door:
     ) -> None:
         self._contract = contract
         self._entrance = entrance
+        self._tracking = tracking
         self._assertions = assertions
         self._sender = sender
         self._seal = seal
@@ -115,6 +127,7 @@ class _Door:
             fingerprint=self._fingerprint(message, lender),
             trace_parent=trace if _TRACE.match(trace) else None,
             waits=waits,
+            expected_version=_expected_version(contract),
         )
 
     def _fingerprint(self, message: Message, lender: str | None) -> str:
@@ -141,40 +154,54 @@ class _Door:
         g.facts["tracking_number"] = number
         if tracked["conflict"]:
             raise _key_reused(number)
-        answer = self._outcome(envelope.id, number, sent, wait) if wait else None
-        answer = answer or _accepted(envelope.id, number, _links(number))
+        if wait:
+            answer = self._outcome(envelope.id, number, sent, wait)
+        else:
+            answer = _accepted(envelope.id, number, _links(number))
         if tracked["replayed"]:
             answer.headers["Idempotency-Replayed"] = "true"
         return answer
 
-    def _outcome(self, command_id: str, number: str, sent: Sent, wait: int) -> Response | None:
-        """Return the outcome as an answer; None where it did not come in time."""
+    def _outcome(self, command_id: str, number: str, sent: Sent, wait: float) -> Response:
+        """Return the outcome as an answer; where it did not come in time, or is not to come soon, how far it has got."""
+        soon, status = min(wait, LOOK_AFTER_SECONDS), RequestStatus.RECEIVED
+        for seconds in (soon, wait - soon):
+            try:
+                return _ended(command_id, number, sent.settled.result(seconds))
+            except (TookTooLong, BrokerAway):
+                status = self._progress(command_id)
+            if status in _NOT_SOON:
+                break
+        return _accepted(command_id, number, _links(number), status)
+
+    def _progress(self, command_id: str) -> RequestStatus:
         try:
-            settled = sent.settled.result(wait)
-        except (TookTooLong, BrokerAway):
-            return None
-        named: dict[str, Any] = {"command_id": command_id, "tracking_number": number}
-        if settled["status"] == RequestStatus.COMPLETED:
-            done = {
-                **named,
-                "status": settled["status"],
-                "result": settled["result"],
-                "links": _links(number),
-            }
-            answer = json_response(done)
-            answer.headers["Location"] = _links(number)["self"]
-            return answer
-        failed = settled["status"] == RequestStatus.FAILED
-        return Problem(
-            status=500 if failed else 422,
-            code=settled["code"] or "refused",
-            title="This could not be carried out." if failed else "This was refused.",
-            detail=settled["message"],
-            errors=[Fault(f"/{settled['field']}", settled["code"], settled["message"])]
-            if settled["field"]
-            else (),
-            **named,
-        ).response()
+            found = self._tracking.post("/progress", {"command_ids": [command_id]})
+        except Unavailable:
+            found = {}
+        return RequestStatus(found.get(command_id, {}).get("status", RequestStatus.RECEIVED))
+
+
+def _ended(command_id: str, number: str, settled: Mapping[str, Any]) -> Response:
+    named: dict[str, Any] = {"command_id": command_id, "tracking_number": number}
+    if settled["status"] != RequestStatus.COMPLETED:
+        return _refusal(settled, named)
+    done = {**named, "status": settled["status"], "result": settled["result"], "links": _links(number)}
+    answer = json_response(done)
+    answer.headers["Location"] = _links(number)["self"]
+    return answer
+
+
+def _refusal(settled: Mapping[str, Any], named: Mapping[str, Any]) -> Response:
+    """Return the problem of a command that was refused or failed; what is out of sight is not found, as in a read."""
+    status, title = 422, "This was refused."
+    if settled["status"] == RequestStatus.FAILED:
+        status, title = 500, "This could not be carried out."
+    elif settled["code"] in _STATUSES:
+        status, title = _STATUSES[settled["code"]]
+    code, detail, field = settled["code"] or "refused", settled["message"], settled["field"]
+    faults = [Fault(f"/{field}", code, detail)] if field else []
+    return Problem(status=status, code=code, title=title, detail=detail, errors=faults, **named).response()
 
 
 def _load(contract: Contract, path: Mapping[str, str]) -> tuple[Message | None, str | None, Any]:
@@ -215,6 +242,20 @@ def _wait_seconds() -> int:
     return min(int(asked[1]), LONGEST_WAIT_SECONDS) if asked else 0
 
 
+def _expected_version(contract: Contract) -> int | None:
+    """Return the version that ``If-Match`` names; raises a problem where it could not be kept to."""
+    given = request.headers.get("If-Match", "*")
+    if given == "*":
+        return None
+    named = _VERSION.match(given)
+    if VERSIONED.isdisjoint(contract.path_fields) or named is None:
+        raise Problem(
+            status=422, code="bad_if_match", title="This If-Match cannot be kept to.",
+            detail="Send the ETag of the card account or control account that the command is about, as GET answered it.",
+        )  # fmt: skip
+    return int(named[1])
+
+
 def _key_reused(number: str) -> Problem:
     return Problem(
         status=422, code="idempotency_key_reused", title="This Idempotency-Key was used for another command.",
@@ -228,15 +269,14 @@ def _links(number: str) -> dict[str, str]:
     return {"self": here, "events": f"{here}/events"}
 
 
-def _accepted(command_id: str, number: str | None, links: Mapping[str, str]) -> Response:
+def _accepted(
+    command_id: str,
+    number: str | None,
+    links: Mapping[str, str],
+    status: RequestStatus = RequestStatus.RECEIVED,
+) -> Response:
     answer = json_response(
-        {
-            "command_id": command_id,
-            "tracking_number": number,
-            "status": RequestStatus.RECEIVED.value,
-            "links": links,
-        },
-        202,
+        {"command_id": command_id, "tracking_number": number, "status": status.value, "links": links}, 202
     )
     answer.headers["Location"] = links["self"]
     return answer

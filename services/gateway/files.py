@@ -5,7 +5,7 @@ Neither is a command or a plain read, and no file is ever held in memory here.
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request, stream_with_context
@@ -16,7 +16,7 @@ from services.gateway.upstream import Upstream
 from shared.actor import Actor
 from shared.contracts.base import Contract, catalogue
 from shared.contracts.bulk import BulkKind, ListBulkItems
-from shared.errors import NotFound
+from shared.errors import NOT_FOUND
 from shared.settings import Settings
 from shared.web.app import json_response, load_input
 from shared.web.problems import Problem
@@ -35,7 +35,7 @@ def file_routes(entrance: Entrance, accounts: Upstream, settings: Settings) -> B
         visitor = entrance.visitor(entrance.session())
         contract = submissions.get(kind)
         if contract is None:
-            raise NotFound("kind of file")
+            raise _no_such_kind(submissions)
         lender = request.args.get("on_behalf_of") if contract.lendable else None
         actor = visitor.acting_for(lender)
         entrance.check_function(contract, actor)
@@ -65,6 +65,13 @@ def _submissions() -> Mapping[str, Contract]:
     """Return the command that submits a file of each kind: whoever may send it may upload one."""
     routes = {contract.route: contract for contract in catalogue.commands("accounts")}
     return {kind.value: routes[f"/bulk/{kind}/{{bulk_id}}/submit"] for kind in BulkKind}
+
+
+def _no_such_kind(known: Iterable[str]) -> Problem:
+    return Problem(
+        status=404, code=NOT_FOUND, title="There is no such kind of file.",
+        detail=f"A file can hold: {', '.join(known)}.",
+    )  # fmt: skip
 
 
 def _length(most: int) -> int:

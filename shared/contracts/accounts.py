@@ -152,6 +152,20 @@ class CancelAccount(Message):
 
 
 @command(
+    "accounts",
+    route="/accounts/{account_id}/withdraw-cancellation",
+    function="accounts.cancel",
+    service_time=AT_ONCE,
+    lendable=True,
+)
+class WithdrawCancellation(Message):
+    """Take back the cancellation of a card account that is to come, whichever request scheduled it (ACC-12)."""
+
+    account_id: AccountId
+    comment: Comment | None = None
+
+
+@command(
     "accounts", route="/accounts/{account_id}/suspend", function="accounts.suspend", service_time=AT_ONCE
 )
 class SuspendAccount(Message):
@@ -400,7 +414,8 @@ Months = Annotated[int, Number(1, 240)]
 class FindAccounts(Message):
     """The card accounts that fit every given criterion, in order of last name (ACC-01, ACC-03, ACC-22).
 
-    Accents and capitals do not matter in names. ``total`` counts up to a thousand; of more it is null.
+    Accents and capitals do not matter in names. ``total`` counts up to a thousand; of more it is null. By card numbers they
+    are found with ``POST /accounts/search``.
     """
 
     name: Annotated[Name, Note("the beginning of the last or of the embossed name")] | None = None

@@ -199,7 +199,12 @@ class PendingChange:
     due_at: Annotated[
         datetime | None, Note("null where it happens as soon as the issuer's processor answers")
     ]
-    withdrawable: bool
+    withdrawable: Annotated[
+        bool,
+        Note(
+            "whether the request can be withdrawn; what a row of a file asked for is taken back by the account"
+        ),
+    ]
     actor: str
     on_behalf_of: str | None
     channel: Channel

@@ -13,12 +13,15 @@ from enum import EnumType
 from functools import cache
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from marshmallow import EXCLUDE, RAISE, Schema, fields, post_load, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
 from shared.contracts.base import Kind, Message
 from shared.contracts.types import Items, Note, Number, Scoped, Sealed, Sensitive, Text
 
 T = TypeVar("T")
+
+REQUIRED = "This is required."
+UNKNOWN = "There is no such field."
 
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*\Z")
 _UNKNOWN = Sensitive()
@@ -28,6 +31,16 @@ _PLAIN: dict[type, type[fields.Field[Any]]] = {
     bool: fields.Boolean,
     date: fields.Date,
     datetime: fields.AwareDateTime,
+}
+_INSTANT = "Must be a date and time with its zone, such as 2026-12-01T09:00:00+01:00 or 2026-12-01T08:00:00Z."
+_WORDS: dict[type[fields.Field[Any]], dict[str, str]] = {
+    fields.String: {"invalid": "Must be a text."},
+    fields.Integer: {"invalid": "Must be a whole number."},
+    fields.Boolean: {"invalid": "Must be true or false."},
+    fields.Date: {"invalid": "Must be a date, such as 2026-12-01."},
+    fields.AwareDateTime: {"invalid": _INSTANT, "invalid_awareness": _INSTANT},
+    fields.List: {"invalid": "Must be a list."},
+    fields.Dict: {"invalid": "Must be an object."},
 }
 
 
@@ -52,6 +65,10 @@ def schema_of(cls: type[Any]) -> type[Schema]:
 
     members["make"] = post_load(make)
     members["__doc__"] = cls.__doc__
+    members["error_messages"] = {
+        "unknown": f"{UNKNOWN} There are: {', '.join(field.name for field in dataclasses.fields(cls))}.",
+        "type": "Must be an object.",
+    }
     members["Meta"] = type("Meta", (), {"ordered": True})
     return cast(type[Schema], type(cls.__name__, (Schema,), members))
 
@@ -156,31 +173,56 @@ def _typed(hint: Any, options: dict[str, Any], exact: bool) -> fields.Field[Any]
 
 def _made(hint: Any, options: dict[str, Any], exact: bool) -> fields.Field[Any]:
     origin = get_origin(hint)
+    options["error_messages"] = {"required": REQUIRED, "null": "Must not be null."}
     if origin in (list, tuple):
-        return fields.List(_typed(get_args(hint)[0], {}, exact), **options)
+        return fields.List(_typed(get_args(hint)[0], {}, exact), **_worded(fields.List, options))
     if hint is dict or (isinstance(origin, type) and issubclass(origin, Mapping)):
-        return fields.Dict(keys=fields.String(), **options)
+        return fields.Dict(keys=fields.String(), **_worded(fields.Dict, options))
     if isinstance(hint, EnumType):
         return fields.Enum(cast(Any, hint), by_value=True, **options)
     if dataclasses.is_dataclass(hint):
         return fields.Nested(schema_of(cast(type[Any], hint)), **options)
     if hint is int:
-        return fields.Integer(strict=exact, **options)
-    return _PLAIN[hint](**options)
+        return fields.Integer(strict=exact, **_worded(fields.Integer, options))
+    return _PLAIN[hint](**_worded(_PLAIN[hint], options))
+
+
+def _worded(kind: type[fields.Field[Any]], options: dict[str, Any]) -> dict[str, Any]:
+    return {**options, "error_messages": {**options["error_messages"], **_WORDS[kind]}}
 
 
 def _rules(mark: Any) -> list[Any]:
     if isinstance(mark, Text):
-        rules: list[Any] = [validate.Length(min=mark.shortest, max=mark.longest)]
+        rules: list[Any] = [validate.Length(min=mark.shortest, max=mark.longest, error=_length_of(mark))]
         if mark.pattern:
             # A pattern is matched whole; `$` alone would let a newline through.
             pattern = mark.pattern.removesuffix("$") + r"\Z"
             rules.append(validate.Regexp(pattern, error=f"Must be {mark.form}."))
         else:
             rules.append(validate.Regexp(_PRINTABLE, error="Must hold no control characters."))
-        return rules
+        return [*rules, _not_blank]
     if isinstance(mark, Number):
-        return [validate.Range(min=mark.least, max=mark.greatest)]
+        return [
+            validate.Range(
+                min=mark.least, max=mark.greatest, error=f"Must be from {mark.least} to {mark.greatest}."
+            )
+        ]
     if isinstance(mark, Items):
-        return [validate.Length(min=mark.least, max=mark.most)]
+        return [
+            validate.Length(
+                min=mark.least, max=mark.most, error=f"Must have {mark.least} to {mark.most} elements."
+            )
+        ]
     return []
+
+
+def _length_of(mark: Text) -> str:
+    """Return what to say of a text of the wrong length; where all have the same, its form says that."""
+    if mark.shortest < mark.longest:
+        return f"Must have {mark.shortest} to {mark.longest} characters."
+    return f"Must be {mark.form}." if mark.form else f"Must have {mark.longest} characters."
+
+
+def _not_blank(text: str) -> None:
+    if text and not text.strip():
+        raise ValidationError("Must not be blank.")

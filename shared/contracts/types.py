@@ -78,6 +78,9 @@ def identifier(prefix: str) -> Text:
     return Text(size, size, rf"^{prefix}_[0-9a-z]{{26}}$", f"{prefix}_ and 26 letters or digits")
 
 
+VERSIONED = frozenset({"account_id", "number"})
+"""The fields in a path that name what has a version, which ``If-Match`` can ask for (API, *Concurrency*)."""
+
 Json = Mapping[str, Any]
 
 AccountId = Annotated[str, identifier("acc"), Scoped("accounts", "account")]

@@ -28,7 +28,8 @@ class Envelope:
     ``correlation_id`` is the id of the command that started it all, ``causation_id`` that of the message before;
     ``actor`` and ``on_behalf_of`` are user ids; ``assertion`` is the signed form, on commands only; ``scope`` holds the
     control accounts of the target, the master first; ``fingerprint`` tells two bodies under one idempotency key apart;
-    ``waits`` says that the sender wants to hear the outcome too; ``attempt`` counts from 0.
+    ``waits`` says that the sender wants to hear the outcome too; ``expected_version`` is the one that the sender has seen
+    of the subject, and wants to find it at; ``attempt`` counts from 0.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Envelope:
     fingerprint: str | None = None
     trace_parent: str | None = None
     waits: bool = False
+    expected_version: int | None = None
     attempt: int = 0
 
     @property
@@ -111,6 +113,7 @@ def encode(envelope: Envelope) -> bytes:
         "fingerprint": envelope.fingerprint,
         "traceparent": envelope.trace_parent,
         "waits": envelope.waits or None,
+        "expectedversion": envelope.expected_version,
         "attempt": envelope.attempt or None,
         "data": envelope.data,
     }
@@ -143,6 +146,7 @@ def decode(body: bytes) -> Envelope:
             fingerprint=given.get("fingerprint"),
             trace_parent=given.get("traceparent"),
             waits=bool(given.get("waits", False)),
+            expected_version=None if given.get("expectedversion") is None else int(given["expectedversion"]),
             attempt=int(given.get("attempt", 0)),
         )
     except KeyError as error:

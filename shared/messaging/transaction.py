@@ -13,7 +13,7 @@ from shared.contracts.base import Message, UnknownMessage, catalogue
 from shared.contracts.outcomes import OUTCOMES, CommandCompleted, RequestStatus
 from shared.contracts.types import Channel
 from shared.database import insert_rows, update_rows
-from shared.errors import NotFound
+from shared.errors import NotFound, Stale
 from shared.ids import new_message_id
 from shared.messaging.bus import Reply
 from shared.messaging.envelope import Envelope
@@ -155,12 +155,22 @@ class Transaction:
         return self.batch.settings
 
     def one(self, model: type[A], id_: str, field_name: str | None = None) -> A:
-        """Return an aggregate that the actor may act on; raises NotFound where it is absent or outside the scope."""
+        """Return an aggregate that the actor may act on; raises NotFound where it is absent or outside the scope.
+
+        Raises Stale where it is what the command is about, and not at the version that its sender has seen.
+        """
         kind, aggregate = next((k, a) for k, a in self.batch.aggregates.items() if a.model is model)
         self.batch.load(kind, [id_])
         found: A | None = self.batch.loaded[model].get(id_)
         if found is None or (self.function and not self.actor.covers(self.function, found.control_path)):
             raise NotFound(aggregate.noun, field_name)
+        expected = self.envelope.expected_version
+        if (
+            expected is not None
+            and id_ == self.envelope.subject
+            and getattr(found, "version", None) != expected
+        ):
+            raise Stale
         self.watch(found)
         return found
 

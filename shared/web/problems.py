@@ -8,8 +8,9 @@ import orjson
 import structlog
 from flask import Flask, Response, g, has_request_context, request
 from marshmallow import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from shared.contracts.schema import REQUIRED, UNKNOWN
 from shared.errors import NotFound, Rejected, Unavailable
 
 RETRY_AFTER_SECONDS = 2
@@ -114,14 +115,15 @@ def _faults(messages: Mapping[str, Any], start: str) -> list[Fault]:
         if isinstance(what, Mapping):
             found += _faults(what, f"{pointer}/")
         else:
-            found += [Fault(pointer, _code_of(str(text)), str(text)) for text in what]
+            # Of two rules that are broken and say the same, one is enough.
+            found += [Fault(pointer, _code_of(text), text) for text in dict.fromkeys(map(str, what))]
     return found
 
 
 def _code_of(message: str) -> str:
-    if message.startswith("Missing data"):
+    if message == REQUIRED:
         return "required"
-    return "unknown_field" if message.startswith("Unknown field") else "invalid"
+    return "unknown_field" if message.startswith(UNKNOWN) else "invalid"
 
 
 def problem_of(error: Exception) -> Problem:
@@ -168,12 +170,13 @@ def unavailable(detail: str) -> Problem:
 def _plain(error: HTTPException) -> Problem:
     status = error.code or 500
     code = (error.name or "error").lower().replace(" ", "_")
-    headers = {}
-    if status == 405 and getattr(error, "valid_methods", None):
-        headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
-    return Problem(
-        status=status, code=code, title=f"{error.name}.", detail=error.description, headers=headers
-    )
+    title, detail, headers = f"{error.name}.", error.description, {}
+    if status == 404:
+        title, detail = "There is no such route.", "The routes of the API are described at /api/v1/docs."
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        detail = f"This route takes {headers['Allow']}."
+    return Problem(status=status, code=code, title=title, detail=detail, headers=headers)
 
 
 def answer_with_problems(app: Flask) -> None:

@@ -82,6 +82,7 @@ def _ruled(kind: Any, marks: tuple[Any, ...]) -> st.SearchStrategy[Any]:
 
 def _texts(rule: Text) -> st.SearchStrategy[str]:
     if rule.pattern is None:
-        return st.text(_PRINTABLE, min_size=rule.shortest, max_size=rule.longest)
-    fitting = st.from_regex(rule.pattern.removesuffix("$") + r"\Z")
-    return fitting.filter(lambda text: rule.shortest <= len(text) <= rule.longest)
+        fitting = st.text(_PRINTABLE, min_size=rule.shortest, max_size=rule.longest)
+    else:
+        fitting = st.from_regex(rule.pattern.removesuffix("$") + r"\Z")
+    return fitting.filter(lambda text: rule.shortest <= len(text) <= rule.longest and not text.isspace())

@@ -165,5 +165,6 @@ def envelope(contract: Contract, message: Message | None) -> Envelope:
         fingerprint="f1",
         trace_parent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         waits=True,
+        expected_version=0,
         attempt=2,
     )

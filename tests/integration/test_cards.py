@@ -86,9 +86,11 @@ def test_a_cancellation_ahead_is_seen_and_taken_back(installation: Installation,
     """ACC-12, Part 2 no. 1."""
     account = installation.new_account()
     at = (datetime.now(UTC) + timedelta(days=90)).isoformat()
-    answer = pa.send(f"/accounts/{account}/cancel", {"reason": "employment_ended", "effective_at": at})
+    answer = pa.send(
+        f"/accounts/{account}/cancel", {"reason": "employment_ended", "effective_at": at}, wait=10
+    )
     number = answer.json()["tracking_number"]
-    eventually(lambda: pa.get(f"/tracking/{number}")["status"] == "scheduled", describe="it is scheduled")
+    assert (answer.status_code, answer.json()["status"]) == (202, "scheduled")
     (pending,) = pa.get(f"/accounts/{account}/pending")["data"]
     assert (pending["kind"], pending["tracking_number"], pending["withdrawable"]) == (
         "cancellation",
@@ -99,6 +101,14 @@ def test_a_cancellation_ahead_is_seen_and_taken_back(installation: Installation,
     done(pa.send(f"/tracking/{number}/withdraw", wait=10))
 
     assert pa.get(f"/accounts/{account}/pending")["data"] == []
+    changes = pa.get(f"/accounts/{account}/history")["data"]
+    assert [(change["field"], change["new"] is None) for change in changes] == [
+        ("scheduled_cancellation", True),
+        ("scheduled_cancellation", False),
+    ]
+    assert (changes[1]["actor"], changes[1]["tracking_number"]) == (pa.user_id, number)
+    assert changes[0]["actor"] == pa.user_id
+    assert changes[0]["tracking_number"] not in (None, number), "that of the withdrawal"
     assert pa.get(f"/accounts/{account}")["status"] == "active"
 
 

@@ -22,9 +22,10 @@ from deploy.demonstration.accounts import DemonstrationAccounts
 from deploy.demonstration.structure import COMPANIES, nodes, shares
 from deploy.demonstration.users import users
 from services.accounts.demonstration import Account
+from services.accounts.embossing import embossed
 from services.accounts.issuer import TEST_RANGE
 from services.accounts.model import CardAccount
-from services.accounts.rules import card_expiry, embossed
+from services.accounts.rules import card_expiry
 from services.identity.rules import ROLES, functions_of
 from services.identity.sign_in import Visit, sign_in
 from services.statements.model import ledger_account

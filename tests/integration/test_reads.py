@@ -101,6 +101,29 @@ def test_an_unchanged_profile_is_not_sent_again(installation: Installation, pa: 
     assert pa.http.get(f"/accounts/{account}", headers={"If-None-Match": tag}).status_code == 200
 
 
+def test_what_was_changed_since_it_was_read_is_not_changed_unseen(
+    installation: Installation, pa: Portal
+) -> None:
+    """API, *Concurrency*: If-Match on commands, by the version and not by what else an answer tells."""
+    account = installation.new_account()
+
+    def change(city: str, tag: str) -> httpx.Response:
+        path = f"/accounts/{account}/holder"
+        return pa.http.post(path, json={"city": city}, headers={"If-Match": tag, "Prefer": "wait=10"})
+
+    first = pa.http.get(f"/accounts/{account}").headers["ETag"]
+    assert change("Leeds", first).status_code == 200
+    stale = change("York", first)
+    assert (stale.status_code, stale.json()["code"]) == (409, "stale")
+    assert pa.get(f"/accounts/{account}")["city"] == "Leeds"
+
+    second = pa.http.get(f"/accounts/{account}").headers["ETag"]
+    pa.send(
+        f"/accounts/{account}/holder", {"clear": ["city"], "city": "York"}, wait=10
+    )  # refused: but in last_requests
+    assert change("York", second).status_code == 200
+
+
 def test_the_issuer_opens_structure_and_account(
     installation: Installation, issuer: Portal, pa: Portal
 ) -> None:

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, g, request
 
-from services.accounts.bulk.kinds import KINDS
+from services.accounts.bulk.kinds import KINDS, Kind
 from services.accounts.bulk.queries import row_of
 from services.accounts.bulk.upload import take_in
 from services.accounts.model import Bulk
@@ -21,9 +21,7 @@ def bulk_endpoints(running: Running) -> Blueprint:
 
     @endpoints.post("/bulk/<kind>")
     def upload(kind: str) -> Response:
-        if kind not in {known.value for known in KINDS}:
-            raise NotFound("kind of file")
-        known = KINDS[BulkKind(kind)]
+        known = _kind(kind)
         if not g.actor.may(known.function):
             raise function_not_granted(known.function)
         request.max_content_length = running.settings.bulk_bytes
@@ -36,3 +34,10 @@ def bulk_endpoints(running: Running) -> Blueprint:
             return json_response(row_of(session.get_one(Bulk, bulk_id), session), 201)
 
     return endpoints
+
+
+def _kind(name: str) -> Kind:
+    try:
+        return KINDS[BulkKind(name)]
+    except ValueError:
+        raise NotFound("kind of file") from None

@@ -13,6 +13,7 @@ from shared.contracts.base import Message
 from shared.errors import Rejected
 
 _BETWEEN = re.compile(r"[\s,;]+")
+_ACCOUNT = re.compile(r"acc_[0-9a-z]{26}")
 _NUMBER = re.compile(r"[0-9]{5}(\.[0-9]+)?")
 _FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001  # 1900 was no leap year, but is one to a spreadsheet
 
@@ -46,6 +47,11 @@ class Columns:
         if missing:
             raise Rejected("column_missing", f"The first row has to name {', '.join(missing)} too.")
         return cls(kind, names, zone)
+
+    def account_of(self, cells: Sequence[str]) -> str | None:
+        """Return the account that a row names, were the rest of the row right or not."""
+        named = dict(zip(self.names, cells, strict=False)).get("account_id", "")
+        return named if _ACCOUNT.fullmatch(named) else None
 
     def message(self, cells: Sequence[str]) -> Message:
         """Return the command of a row; raises Rejected naming every column that is wrong, the first one as its field."""
@@ -104,4 +110,4 @@ def _invalid(messages: Mapping[str, Any]) -> Rejected:
 def _words(what: Any) -> str:
     if isinstance(what, Mapping):
         return " ".join(_words(inner) for inner in what.values())
-    return " ".join(map(str, what)) if isinstance(what, list) else str(what)
+    return " ".join(dict.fromkeys(map(str, what))) if isinstance(what, list) else str(what)

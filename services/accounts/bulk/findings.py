@@ -53,14 +53,13 @@ class _TakenBack(Exception):
 def draft(row: Row, columns: Columns) -> Draft:
     """Return a row that has been read by itself."""
     number, cells = row
-    drafted = Draft(number)
+    drafted = Draft(number, account_id=columns.account_of(cells))
     try:
         message = columns.message(cells)
     except Rejected as refusal:
         drafted.refuse(refusal)
         return drafted
     drafted.message = message
-    drafted.account_id = getattr(message, "account_id", None)
     drafted.subject = drafted.account_id or sha256(orjson.dumps(message)).hexdigest()
     return drafted
 
@@ -101,7 +100,7 @@ def try_out(drafts: Sequence[Draft], kind: Kind, asked: Asked, running: Running)
                 ids = {getattr(one.message, name) for one in good} - {None}
                 if mark.kind in AGGREGATES:
                     batch.load(mark.kind, ids)
-            tx = Transaction(batch, _nothing(batch.now, asked))
+            tx = Transaction(batch, _trial(batch.now, asked))
             for one in good:
                 assert one.message
                 became = carry_out(one.message, kind.handle, asked, tx)
@@ -126,8 +125,8 @@ def _loaded(
     return list(batch.loaded.get(model, {}).values())
 
 
-def _nothing(now: datetime, asked: Asked) -> Envelope:
-    """Return the envelope of a trial, which nobody will ever see."""
+def _trial(now: datetime, asked: Asked) -> Envelope:
+    """Return the envelope that the rows are tried out under, which nobody will ever see."""
     return Envelope(
         id=asked.command_id,
         key=asked.key,

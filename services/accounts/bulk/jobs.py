@@ -12,17 +12,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import orm
 
-from services.accounts.bulk.item import Asked, Became, carry_out, request_of
+from services.accounts.bulk.item import Became, carry_out
 from services.accounts.bulk.kinds import KINDS
-from services.accounts.bulk.queries import counts_of
+from services.accounts.bulk.submission import asked_for, finish
 from services.accounts.bulk.upload import forget
 from services.accounts.model import Bulk, BulkItem
-from shared.actor import Actor, Party
 from shared.contracts.base import Message
 from shared.contracts.bulk import BulkState, ItemState
-from shared.contracts.outcomes import CommandCompleted, CommandWithdrawn
 from shared.contracts.schema import tolerant
-from shared.contracts.types import Channel
 from shared.database import DatabaseAway
 from shared.errors import Unavailable
 from shared.messaging.transaction import Transaction
@@ -51,21 +48,6 @@ def carry_out_bulks(transact: Transact) -> int:
     for place, bulk_id in enumerate(running, 1):
         done += _go_on(bulk_id, transact, started + LONGEST_RUN_SECONDS * place / len(running))
     return done
-
-
-def withdraw_bulk(command_id: str, tx: Transaction) -> bool:
-    """Take back what is not yet carried out of the file that this command submitted (Part 2 no. 1)."""
-    wanted = sa.select(Bulk).where(Bulk.command_id == command_id, Bulk.state == BulkState.RUNNING)
-    bulk = tx.session.scalar(wanted.with_for_update())
-    if bulk is None:
-        return False
-    waiting = sa.and_(BulkItem.bulk_id == bulk.id, BulkItem.state == ItemState.WAITING)
-    tx.session.execute(
-        sa.update(BulkItem).where(waiting).values(state=ItemState.WITHDRAWN, payload=None),
-        execution_options={"synchronize_session": False},
-    )
-    _finish(bulk, tx)
-    return True
 
 
 def forget_unsubmitted_bulks(tx: Transaction) -> int:
@@ -116,7 +98,7 @@ def _deal_with(bulk_id: str, number: int, transact: Transact) -> bool:
             bulk = tx.session.get_one(Bulk, bulk_id)
             kind = KINDS[bulk.kind]
             message: Message = tolerant(kind.item).load(orjson.loads(item.payload or "{}"))
-            _settle(item, carry_out(message, kind.handle, _asked(bulk), tx))
+            _settle(item, carry_out(message, kind.handle, asked_for(bulk), tx))
     except DatabaseAway:
         raise
     except Unavailable as error:
@@ -165,35 +147,4 @@ def _finish_if_done(bulk_id: str, tx: Transaction) -> None:
     running = sa.and_(Bulk.id == bulk_id, Bulk.state == BulkState.RUNNING)
     bulk = tx.session.scalar(sa.select(Bulk).where(running, ~waits).with_for_update(of=Bulk))
     if bulk is not None:
-        _finish(bulk, tx)
-
-
-def _finish(bulk: Bulk, tx: Transaction) -> None:
-    bulk.state, bulk.finished_at = BulkState.FINISHED, tx.now
-    counts = counts_of(tx.session, [bulk.id])[bulk.id]
-    request = request_of(_asked(bulk), tx)
-    about = {"command_id": request.envelope.id, "command": request.envelope.contract.name}
-    if counts[ItemState.WITHDRAWN] and not counts[ItemState.CARRIED_OUT] + counts[ItemState.ACCEPTED]:
-        request.publish(CommandWithdrawn(**about))
-        return
-    told = {state.value: count for state, count in counts.items() if state is not ItemState.WAITING}
-    items = f"/api/v1/bulk/{bulk.id}/items"
-    request.publish(CommandCompleted(**about, result={"bulk_id": bulk.id, **told, "items": items}))
-
-
-def _asked(bulk: Bulk) -> Asked:
-    """Return who submitted a file, with what was granted at that time."""
-    function = KINDS[bulk.kind].function
-    actor = Actor(
-        user_id=bulk.actor or "",
-        party=bulk.party or Party.SYSTEM,
-        company=bulk.company,
-        on_behalf_of=bulk.on_behalf_of,
-        grants={function: frozenset(orjson.loads(bulk.granted or "[]"))},
-    )
-    return Asked(
-        command_id=bulk.command_id or "",
-        key=bulk.command_key or "",
-        actor=actor,
-        channel=bulk.channel or Channel.SYSTEM,
-    )
+        finish(bulk, tx)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from services.accounts.contact import check_place, checked_phone
 from services.accounts.fulfilment import refuse
 from services.accounts.lifecycle import AccountAct, CardAct, account_after, card_after
 from services.accounts.model import Card, CardAccount, Order, OrderAct, cards_of
@@ -22,11 +23,14 @@ def replace_card(command: ReplaceCard, tx: Transaction) -> None:
     account = tx.one(CardAccount, command.account_id, "account_id")
     account.must_be_open()
     check_replacement(command, tx.now)
+    check_place(command.delivery_country, command.delivery_postcode, of="delivery_")
+    facts: dict[str, Any] = tolerant(ReplaceCard).dump(command)
+    if command.contact_phone:
+        facts["contact_phone"] = checked_phone(command.contact_phone, account.country, "contact_phone")
     under_way = making_orders(tx, account.id)
     if any(not order.keeps_number for order in under_way):
         raise Rejected("new_card_on_its_way", "A card with a new number is being made already.", "account_id")
     cards = cards_of(tx.session, [account.id])
-    facts: dict[str, Any] = tolerant(ReplaceCard).dump(command)
     if keeps_number(command.reason):
         facts["replaces"] = _damaged(account, cards, under_way).id
     else:

@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Any
 
 from services.accounts.contact import checked_contact
+from services.accounts.embossing import embossed
 from services.accounts.model import CardAccount
-from services.accounts.rules import check_accounting, embossed
+from services.accounts.rules import check_accounting
 from services.accounts.settings import settings_at
 from shared.actor import Party
 from shared.contracts.accounts import (

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from services.accounts.holds import close_hold, put_in_force, resume_if_free
+from services.accounts.holds import close_hold, note_put, put_in_force, resume_if_free
 from services.accounts.model import CardAccount, Hold, of_request, open_holds
 from services.accounts.rules import may_lift, origin_of, suspension_period
 from services.accounts.settings import settings_at
@@ -34,6 +34,7 @@ def suspend_account(command: SuspendAccount, tx: Transaction) -> dict[str, Any]:
         comment=command.comment, **of_request(tx),
     )  # fmt: skip
     tx.session.add(hold)
+    note_put(hold, tx)
     if hold.in_force:
         put_in_force(account, hold, tx)
     else:

@@ -7,7 +7,7 @@ from services.accounts.model import Cancellation, OfRequest, OrderAct, cards_of,
 from services.accounts.queries.card_accounts import one_account
 from services.accounts.vault import mask
 from shared.contracts.accounts import AccountStatus
-from shared.contracts.base import Page
+from shared.contracts.base import Page, catalogue
 from shared.contracts.cards import (
     CardState,
     CardView,
@@ -49,16 +49,24 @@ def list_pending_changes(query: ListPendingChanges, reader: Reader) -> Page[Pend
     found: list[PendingChange] = []
     for hold in open_holds(reader.session, [account.id]):
         if not hold.in_force:
-            found.append(_pending(hold, PendingKind.SUSPENSION, hold.effective_at, withdrawable=True))
+            found.append(_pending(hold, PendingKind.SUSPENSION, hold.effective_at, withdrawable=_waits(hold)))
         found.append(_pending(hold, PendingKind.END_OF_SUSPENSION, hold.ends_at))
     cancellation = reader.session.get(Cancellation, account.id)
     if cancellation:
         found.append(
-            _pending(cancellation, PendingKind.CANCELLATION, cancellation.effective_at, withdrawable=True)
-        )
+            _pending(
+                cancellation, PendingKind.CANCELLATION, cancellation.effective_at,
+                withdrawable=_waits(cancellation),
+            )
+        )  # fmt: skip
     found.sort(key=_due)
     at_work = [order for order in orders_of(reader.session, account.id) if order.act in _KINDS]
     return _whole([*(_pending(order, _KINDS[order.act], None) for order in at_work), *found])
+
+
+def _waits(asked: OfRequest) -> bool:
+    """Return whether the request waits for this; that of a file ended when each of its rows had been taken up."""
+    return not catalogue[asked.command_key].bulk
 
 
 def _pending(

@@ -6,25 +6,13 @@ from pathlib import Path
 import pytest
 
 from services.accounts.service import service
-from services.accounts.tests.company import Companies
 from services.accounts.tests.programme import Programme, running
-from shared.database import Database
 from shared.service import Service
 
 
 @pytest.fixture(scope="session")
 def service_under_test() -> Service:
     return service
-
-
-@pytest.fixture
-def companies(tables: str) -> Iterator[Companies]:
-    """The service with two companies and no card account."""
-    database = Database(tables, pool_size=10)
-    made = Companies(database)
-    made.build()
-    yield made
-    database.close()
 
 
 @pytest.fixture(autouse=True)
@@ -35,5 +23,5 @@ def enough_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def programme(tables: str, tmp_path: Path) -> Iterator[Programme]:
-    """A programme with one basic control account, whose cards are made by an issuer that can be away."""
+    """Two companies and no card account, whose cards are made by an issuer that can be away."""
     yield from running(tables, tmp_path)

@@ -25,11 +25,12 @@ from hypothesis.stateful import (
 
 from services.accounts.rules import card_expiry, keeps_number
 from services.accounts.service import service
-from services.accounts.tests.programme import Programme, running
-from shared.actor import Party
+from services.accounts.tests.programme import Programme, running, user
+from shared.actor import EVERYWHERE, Party
 from shared.contracts.accounts import CancelAccount, CancelReason, SuspendAccount, UnsuspendAccount
 from shared.contracts.base import Message
 from shared.contracts.cards import ActivateCard, ReinstateAccount, ReplaceCard, ReplacementReason
+from shared.contracts.tracking import Decision
 from shared.database import sqlite_url
 from shared.migrations import upgrade
 
@@ -232,7 +233,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule()
     def withdraw(self) -> None:
         assert self.model.scheduled
-        self.programme.withdraw(self.model.scheduled[1], CancelAccount)
+        self.programme.decide(self.model.scheduled[1], CancelAccount, Decision.WITHDRAW)
         self.model.ended[self.model.scheduled[1]] = "withdrawn"
         self.model.scheduled = None
 
@@ -356,7 +357,7 @@ class AnySequence(RuleBasedStateMachine):
         return code if self.model.is_open else f"account_{self.model.status}"
 
     def expect(self, command: Message, code: str, party: Party = Party.ISSUER) -> str:
-        asked = self.programme.send(command, party)
+        asked = self.programme.send(command, user(EVERYWHERE, party=party))
         assert self.programme.outcomes(asked)[0] == code
         return asked
 

@@ -8,10 +8,18 @@ import pytest
 import sqlalchemy as sa
 
 from services.accounts.model import Cancellation, Order
-from services.accounts.tests.programme import Programme
-from shared.actor import Party
-from shared.contracts.accounts import AccountCancelled, CancelAccount, CancelReason, SuspendAccount
+from services.accounts.tests.programme import MASTER, Programme, user
+from shared.contracts.accounts import (
+    AccountCancelled,
+    CancelAccount,
+    CancelReason,
+    SuspendAccount,
+    WithdrawCancellation,
+)
 from shared.contracts.cards import ActivateCard
+from shared.contracts.tracking import Decision
+
+PA = user(MASTER)
 
 
 def cancelling(programme: Programme, account: str, *, days: float = 0) -> CancelAccount:
@@ -33,7 +41,7 @@ def account(programme: Programme) -> str:
 def test_a_cancellation_waits_for_its_time_and_is_carried_out_once(
     programme: Programme, account: str
 ) -> None:
-    asked = programme.send(cancelling(programme, account, days=30), Party.CLIENT)
+    asked = programme.send(cancelling(programme, account, days=30), PA)
     assert programme.outcomes(asked) == ["scheduled"]
     (change,) = programme.pending(account)
     assert (change.kind, change.status, change.withdrawable) == ("cancellation", "scheduled", True)
@@ -54,8 +62,27 @@ def test_a_cancellation_waits_for_its_time_and_is_carried_out_once(
 
 def test_a_cancellation_is_taken_back(programme: Programme, account: str) -> None:
     asked = programme.send(cancelling(programme, account, days=30))
-    programme.withdraw(asked, CancelAccount)
+    programme.decide(asked, CancelAccount, Decision.WITHDRAW)
     assert programme.outcomes(asked) == ["scheduled", "withdrawn"]
+    assert programme.pending(account) == []
+    programme.pass_by(days=31)
+    assert programme.profile(account).status == "active"
+
+
+def test_a_cancellation_is_taken_back_by_its_account(programme: Programme, account: str) -> None:
+    """ACC-12: whichever request scheduled it; that one is withdrawn."""
+    asked = programme.send(cancelling(programme, account, days=30))
+
+    taken_back = programme.send(WithdrawCancellation(account_id=account), PA)
+    again = programme.send(WithdrawCancellation(account_id=account), PA)
+
+    assert programme.outcomes(asked) == ["scheduled", "withdrawn"]
+    assert programme.outcomes(taken_back) == ["completed"]
+    assert programme.outcomes(again) == ["nothing_scheduled"]
+    (removed, put) = programme.changes(account)[:2]
+    assert (put.field, put.old, put.command_id) == ("scheduled_cancellation", None, asked)
+    assert (removed.field, removed.old, removed.new) == (put.field, put.new, None)
+    assert (removed.command_id, removed.actor) == (taken_back, PA.user_id)
     assert programme.pending(account) == []
     programme.pass_by(days=31)
     assert programme.profile(account).status == "active"
@@ -133,7 +160,7 @@ def test_cancelling_many_costs_no_statement_for_each(programme: Programme) -> No
 
 def statements(programme: Programme, accounts: list[str]) -> int:
     """Return how many statements it takes to cancel these accounts in one batch."""
-    commands = [cancelling(programme, account) for account in accounts]
+    deliveries = [programme.delivery(cancelling(programme, account)) for account in accounts]
     (engine, *_) = programme.database.engines
     seen: list[str] = []
 
@@ -142,8 +169,9 @@ def statements(programme: Programme, accounts: list[str]) -> int:
 
     sa.event.listen(engine, "before_cursor_execute", note)
     try:
-        asked = programme.send_together(commands)
+        programme.deliver(*deliveries)
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
+    asked = [str(one.message_id) for one in deliveries]
     assert [programme.outcomes(one) for one in asked] == [["completed"]] * len(accounts)
     return len(seen)

@@ -9,9 +9,8 @@ import pytest
 
 from services.accounts.issuer import IssuerSimulator, Plastic, WantedCard
 from services.accounts.model import cards_of
-from services.accounts.tests.programme import Programme
+from services.accounts.tests.programme import MASTER, Programme, user
 from services.accounts.vault import vault_of
-from shared.actor import Party
 from shared.contracts.accounts import (
     AccountOpened,
     CancelAccount,
@@ -33,6 +32,13 @@ from shared.contracts.cards import (
 )
 
 CONTACT = {"contact_name": "Bob", "contact_phone": "+44 1632 960001"}
+
+THERE = {
+    "delivery_line_1": "2 Low Road",
+    "delivery_city": "Hull",
+    "delivery_postcode": "HU1 1AA",
+    "delivery_country": "GB",
+}
 
 
 @pytest.fixture
@@ -69,7 +75,7 @@ def reinstating(account: str) -> ReinstateAccount:
 def test_a_new_accounts_card_is_shipped_and_then_activated(programme: Programme) -> None:
     id_ = programme.open()
     assert programme.profile(id_).card_state == "shipped"
-    asked = programme.send(ActivateCard(account_id=id_), Party.CLIENT)
+    asked = programme.send(ActivateCard(account_id=id_), user(MASTER))
     assert programme.outcomes(asked) == ["processing", "completed"]
     (card,) = programme.cards(id_)
     assert (card.state, card.usable, card.card_number) == ("active", True, programme.profile(id_).card_number)
@@ -80,7 +86,7 @@ def test_a_new_accounts_card_is_shipped_and_then_activated(programme: Programme)
 
 
 def test_a_business_travel_account_has_a_number_but_nothing_to_ship(programme: Programme) -> None:
-    id_ = programme.open(Product.BUSINESS_TRAVEL_ACCOUNT)
+    id_ = programme.open(product=Product.BUSINESS_TRAVEL_ACCOUNT)
     assert programme.states(id_) == ["active"]
     assert programme.events(CardShipped, id_) == []
     damaged = programme.send(replacing(id_, ReplacementReason.DAMAGED))
@@ -135,7 +141,7 @@ def test_an_account_is_found_once_by_a_number_that_two_plastics_bear(
     number = number_of(programme, account)
     programme.send(replacing(account, ReplacementReason.DAMAGED))
     assert len(programme.cards(account)) == 2
-    found = programme.ask(FindAccountsByCard(card_numbers=[number])).data
+    found = programme.read(FindAccountsByCard(card_numbers=[number])).data
     assert [row.account_id for row in found] == [account]
 
 
@@ -187,14 +193,19 @@ def test_a_card_stolen_while_another_is_made_in_its_place(programme: Programme, 
         ({"circumstances": None}, "facts_required"),
         ({"last_seen_at": None}, "facts_required"),
         ({"contact_phone": None}, "contact_required"),
+        ({"contact_phone": "12345678901234567890"}, "not_a_phone_number"),
         ({"delivery_line_1": "1 High Street"}, "delivery_address_incomplete"),
+        ({**THERE, "delivery_country": "UK"}, "unknown_country"),
+        ({**THERE, "delivery_country": "FR"}, "postcode_not_of_country"),
     ],
 )
 def test_what_the_issuer_could_not_act_on_is_refused(
     programme: Programme, account: str, facts: dict[str, Any], code: str
 ) -> None:
+    """ACC-09: nothing is closed, and the field at fault is named."""
     asked = programme.send(loss(programme, account, **facts))
     assert programme.outcomes(asked) == [code]
+    assert programme.rejection(asked)["field"] in (*facts, "delivery_city", "delivery_postcode")
     assert programme.states(account) == ["active"]
 
 
@@ -208,16 +219,10 @@ def test_a_card_goes_where_it_is_wanted_else_to_the_holder(
 ) -> None:
     sent: list[Any] = []
     monkeypatch.setattr(IssuerSimulator, "ship", lambda *said: sent.append(said[-1]))
-    there = {
-        "line_1": "2 Low Road",
-        "line_2": None,
-        "line_3": None,
-        "city": "Hull",
-        "postcode": "HU1",
-        "country": "GB",
+    there = {"line_2": None, "line_3": None} | {
+        name.removeprefix("delivery_"): value for name, value in THERE.items()
     }
-    wanted = {f"delivery_{name}": value for name, value in there.items()}
-    programme.send(replacing(account, ReplacementReason.NOT_RECEIVED, **wanted))
+    programme.send(replacing(account, ReplacementReason.NOT_RECEIVED, **THERE))
     programme.send(replacing(account, ReplacementReason.NOT_RECEIVED))
     assert sent == [there, dict.fromkeys(there)]  # this holder has no address
 
@@ -305,7 +310,7 @@ def test_a_card_that_is_made_for_an_account_cancelled_meanwhile_is_nobodys(
 def test_what_becomes_of_a_card_stands_in_the_history(programme: Programme, account: str) -> None:
     """Part 2 no. 9."""
     asked = programme.send(loss(programme, account))
-    changes = programme.ask(GetAccountHistory(account_id=account)).data
+    changes = programme.read(GetAccountHistory(account_id=account)).data
     ours = [change for change in changes if change.command_id == asked and change.field == "card_state"]
     assert [change.new.rsplit(" ", 1)[1] for change in reversed(ours)] == ["closed", "ordered", "shipped"]
     assert {change.command for change in ours} == {"accounts.replace-card"}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.accounts.contact import checked_contact
-from services.accounts.tests.company import MASTER, SALES, Companies, opening, user
+from services.accounts.tests.programme import MASTER, SALES, Programme, opening, user
 from shared.contracts.accounts import (
     AccountHolderChanged,
     AccountProfile,
@@ -25,10 +25,10 @@ def changing(account: str, **facts: Any) -> ChangeHolder:
     return ChangeHolder(account_id=account, **facts)
 
 
-def test_an_administrator_changes_address_phones_and_mail(companies: Companies) -> None:
-    account = companies.new_account(**LONDON, home_phone="020 7946 0001")
+def test_an_administrator_changes_address_phones_and_mail(programme: Programme) -> None:
+    account = programme.open(**LONDON, home_phone="020 7946 0001")
 
-    companies.done(
+    programme.done(
         changing(
             account, address_line_1="Rue de Lyon 5", city="Paris", postcode="75012", country="FR",
             business_phone="01 99 00 12 34", email="ada@company.example", clear=[HolderField.HOME_PHONE],
@@ -36,66 +36,66 @@ def test_an_administrator_changes_address_phones_and_mail(companies: Companies) 
         PA,
     )  # fmt: skip
 
-    profile: AccountProfile = companies.read(GetAccount(account_id=account), PA)
+    profile: AccountProfile = programme.read(GetAccount(account_id=account), PA)
     assert (profile.city, profile.postcode, profile.country) == ("Paris", "75012", "FR")
     assert (profile.business_phone, profile.home_phone) == ("+33 1 99 00 12 34", None)
-    changes = companies.changes(account)
+    changes = programme.history(account)
     assert ("home_phone", "+44 20 7946 0001", None) in changes
     assert ("city", "London", "Paris") in changes
-    (told,) = companies.told(AccountHolderChanged)
+    (told,) = programme.told(AccountHolderChanged)
     assert (told.last_name, told.version) == ("Lovelace", 2)
 
 
-def test_what_is_left_out_stays(companies: Companies) -> None:
-    account = companies.new_account(**LONDON)
-    companies.done(changing(account, city="Leeds"), PA)
-    stored = companies.account(account)
+def test_what_is_left_out_stays(programme: Programme) -> None:
+    account = programme.open(**LONDON)
+    programme.done(changing(account, city="Leeds"), PA)
+    stored = programme.account(account)
     assert (stored.address_line_1, stored.city, stored.country) == ("1 Old Street", "Leeds", "GB")
 
 
-def test_the_name_is_the_issuers(companies: Companies) -> None:
-    account = companies.new_account()
-    assert companies.refused(changing(account, city="Paris", last_name="King"), PA) == (
+def test_the_name_is_the_issuers(programme: Programme) -> None:
+    account = programme.open()
+    assert programme.refused(changing(account, city="Paris", last_name="King"), PA) == (
         "name_is_the_issuers",
         "last_name",
     )
 
-    companies.done(changing(account, last_name="Kingsley"))
+    programme.done(changing(account, last_name="Kingsley"))
 
-    stored = companies.account(account)
+    stored = programme.account(account)
     assert (stored.last_name, stored.embossed_name, stored.name_key) == (
         "Kingsley",
         "ADA KINGSLEY",
         "kingsley ada",
     )
-    (told,) = companies.told(AccountHolderChanged)
+    (told,) = programme.told(AccountHolderChanged)
     assert (told.first_name, told.last_name, told.embossed_name) == ("Ada", "Kingsley", "ADA KINGSLEY")
 
 
-def test_a_name_that_no_card_can_show_needs_another_for_the_card(companies: Companies) -> None:
-    account = companies.new_account()
+def test_a_name_that_no_card_can_show_needs_another_for_the_card(programme: Programme) -> None:
+    account = programme.open()
     name = {"first_name": "明", "last_name": "李"}
-    assert companies.refused(changing(account, **name)) == ("embossed_name_required", "embossed_name")
-    assert companies.refused(opening(SALES, **name)) == ("embossed_name_required", "embossed_name")
-    companies.done(changing(account, **name, embossed_name="LI MING"))
-    assert companies.account(account).embossed_name == "LI MING"
+    assert programme.refused(changing(account, **name)) == ("embossed_name_required", "embossed_name")
+    assert programme.refused(opening(SALES, **name)) == ("embossed_name_required", "embossed_name")
+    programme.done(changing(account, **name, embossed_name="LI MING"))
+    assert programme.account(account).embossed_name == "LI MING"
 
 
-def test_what_makes_no_sense_is_refused(companies: Companies) -> None:
-    account = companies.new_account(**LONDON)
-    assert companies.refused(changing(account), PA) == ("nothing_to_change", None)
+def test_what_makes_no_sense_is_refused(programme: Programme) -> None:
+    account = programme.open(**LONDON)
+    assert programme.refused(changing(account), PA) == ("nothing_to_change", None)
     both = changing(account, city="Paris", clear=[HolderField.CITY])
-    assert companies.refused(both, PA) == ("set_and_cleared", "city")
-    assert companies.refused(changing(account, city="Paris"), user("2" * 15)) == ("not_found", "account_id")
-    assert companies.refused(changing(account, country="FR"), PA) == ("postcode_not_of_country", "postcode")
-    companies.done(changing(account, country="FR", clear=[HolderField.POSTCODE]), PA)
-    companies.done(CancelAccount(account_id=account, reason=CancelReason.DEATH))
-    assert companies.refused(changing(account, city="Paris"), PA) == ("account_cancelled", "account_id")
+    assert programme.refused(both, PA) == ("set_and_cleared", "city")
+    assert programme.refused(changing(account, city="Paris"), user("2" * 15)) == ("not_found", "account_id")
+    assert programme.refused(changing(account, country="FR"), PA) == ("postcode_not_of_country", "postcode")
+    programme.done(changing(account, country="FR", clear=[HolderField.POSTCODE]), PA)
+    programme.done(CancelAccount(account_id=account, reason=CancelReason.DEATH))
+    assert programme.refused(changing(account, city="Paris"), PA) == ("account_cancelled", "account_id")
 
 
-def test_an_account_is_opened_with_an_address_that_exists(companies: Companies) -> None:
-    assert companies.refused(opening(SALES, country="UK")) == ("unknown_country", "country")
-    assert companies.refused(opening(SALES, other_phone="123 456")) == ("not_a_phone_number", "other_phone")
+def test_an_account_is_opened_with_an_address_that_exists(programme: Programme) -> None:
+    assert programme.refused(opening(SALES, country="UK")) == ("unknown_country", "country")
+    assert programme.refused(opening(SALES, other_phone="123 456")) == ("not_a_phone_number", "other_phone")
 
 
 @pytest.mark.parametrize(

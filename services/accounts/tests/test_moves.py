@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.accounts.model import ControlAccount
 from services.accounts.queries.card_accounts import account_paths
-from services.accounts.tests.company import (
+from services.accounts.tests.programme import (
     EAST,
     FIELD,
     LEGAL,
@@ -22,7 +22,7 @@ from services.accounts.tests.company import (
     RETAIL,
     SALES,
     SOUTH,
-    Companies,
+    Programme,
     opening,
     user,
 )
@@ -52,15 +52,15 @@ def new_basic(parent: str) -> OpenControlAccount:
     return OpenControlAccount(number=f"3{next(_FREE):014}", name="New", level=Level.BASIC, parent=parent)
 
 
-def paths(companies: Companies) -> dict[str, tuple[str, ...]]:
+def paths(programme: Programme) -> dict[str, tuple[str, ...]]:
     """Return the path of every control account."""
-    with companies.database.read() as session:
+    with programme.database.read() as session:
         return {node.number: node.control_path for node in session.scalars(sa.select(ControlAccount))}
 
 
-def check(companies: Companies) -> None:
+def check(programme: Programme) -> None:
     """The path of each is its parent's and its own number, and its company is its master's."""
-    with companies.database.read() as session:
+    with programme.database.read() as session:
         nodes = {node.number: node for node in session.scalars(sa.select(ControlAccount))}
         for node in nodes.values():
             above = nodes[node.parent].control_path if node.parent else ()
@@ -68,67 +68,67 @@ def check(companies: Companies) -> None:
             assert node.company_number == nodes[node.control_path[0]].company_number
 
 
-def test_a_branch_moves_to_another_company_with_all_below(companies: Companies) -> None:
-    account = companies.new_account(SALES)
-    companies.done(ChangeControlAccountSettings(number=OTHER, billing_cycle_day=9))
+def test_a_branch_moves_to_another_company_with_all_below(programme: Programme) -> None:
+    account = programme.open(SALES)
+    programme.done(ChangeControlAccountSettings(number=OTHER, billing_cycle_day=9))
 
-    result = companies.done(move(NORTH, OTHER))
+    result = programme.done(move(NORTH, OTHER))
 
     assert result == {"number": NORTH, "path": [OTHER, NORTH]}
-    assert paths(companies)[SALES] == (OTHER, NORTH, SALES)
-    sales = companies.node(SALES)
+    assert paths(programme)[SALES] == (OTHER, NORTH, SALES)
+    sales = programme.node(SALES)
     assert (sales.company_name, sales.company_number) == ("Company 2", "C-2")
     assert sales.settings.billing_cycle_day == 9
-    counts = {node.number: node.accounts for node in companies.tree()}
+    counts = {node.number: node.accounts for node in programme.tree()}
     assert (counts[MASTER], counts[OTHER], counts[NORTH], counts[SALES]) == (0, 1, 1, 1)
-    with companies.database.read() as session:
+    with programme.database.read() as session:
         assert account_paths(session, [account]) == {account: [OTHER, NORTH, SALES]}
-    (moved,) = companies.told(ControlAccountMoved)
+    (moved,) = programme.told(ControlAccountMoved)
     assert (moved.former_parent, moved.parent, moved.company_number) == (MASTER, OTHER, "C-2")
-    assert ("parent", MASTER, OTHER) in companies.changes(NORTH)
+    assert ("parent", MASTER, OTHER) in programme.history(NORTH)
     for number in (NORTH, SALES):
-        assert ("company_number", "C-1", "C-2") in companies.changes(number)
-    check(companies)
+        assert ("company_number", "C-1", "C-2") in programme.history(number)
+    check(programme)
 
 
-def test_who_lost_a_branch_no_longer_reaches_what_hangs_there(companies: Companies) -> None:
+def test_who_lost_a_branch_no_longer_reaches_what_hangs_there(programme: Programme) -> None:
     """Rights go by where an account lies at that moment, in the same batch too."""
-    account = companies.new_account(SALES)
+    account = programme.open(SALES)
     cancel = CancelAccount(account_id=account, reason=CancelReason.NOT_NEEDED)
 
-    outcomes = companies.outcomes(
-        companies.delivery(move(NORTH, OTHER)),
-        companies.delivery(cancel, user(MASTER)),
-        companies.delivery(cancel, user(OTHER)),
+    outcomes = programme.ended(
+        programme.delivery(move(NORTH, OTHER)),
+        programme.delivery(cancel, user(MASTER)),
+        programme.delivery(cancel, user(OTHER)),
     )
 
     assert [one["ended"] for one in outcomes] == ["completed", "rejected", "completed"]
     assert outcomes[1]["code"] == "not_found"
 
 
-def test_an_impossible_move_is_refused(companies: Companies) -> None:
-    assert companies.refused(move(MASTER, NORTH)) == ("master_stays", "number")
-    assert companies.refused(move(SALES, MASTER)) == ("wrong_parent_level", "parent")
-    assert companies.refused(move(NORTH, SALES)) == ("wrong_parent_level", "parent")
-    assert companies.refused(move(NORTH, NORTH)) == ("wrong_parent_level", "parent")
-    assert companies.refused(move(SALES, NORTH)) == ("already_there", "parent")
-    assert companies.refused(move(SALES, SOUTH), user(NORTH)) == ("not_found", "parent")
-    assert companies.refused(move(NORTH, OTHER), user(MASTER)) == ("not_found", "parent")
-    companies.done(move(SALES, SOUTH), user(MASTER))
+def test_an_impossible_move_is_refused(programme: Programme) -> None:
+    assert programme.refused(move(MASTER, NORTH)) == ("master_stays", "number")
+    assert programme.refused(move(SALES, MASTER)) == ("wrong_parent_level", "parent")
+    assert programme.refused(move(NORTH, SALES)) == ("wrong_parent_level", "parent")
+    assert programme.refused(move(NORTH, NORTH)) == ("wrong_parent_level", "parent")
+    assert programme.refused(move(SALES, NORTH)) == ("already_there", "parent")
+    assert programme.refused(move(SALES, SOUTH), user(NORTH)) == ("not_found", "parent")
+    assert programme.refused(move(NORTH, OTHER), user(MASTER)) == ("not_found", "parent")
+    programme.done(move(SALES, SOUTH), user(MASTER))
 
 
-def test_what_comes_after_a_move_in_its_batch_sees_it(companies: Companies) -> None:
+def test_what_comes_after_a_move_in_its_batch_sees_it(programme: Programme) -> None:
     """A child of the moved, settings of the new parent, and moving back."""
     child = new_basic(NORTH)
     strict = ChangeControlAccountSettings(number=OTHER, products=["corporate_green"])  # type: ignore[list-item]
     issuer = user(EVERYWHERE, party=Party.ISSUER)
     sent = [strict, move(NORTH, OTHER), child, opening(SALES), move(NORTH, MASTER), opening(SALES)]
 
-    outcomes = companies.outcomes(*(companies.delivery(message, issuer) for message in sent))
+    outcomes = programme.ended(*(programme.delivery(message, issuer) for message in sent))
 
     assert [one.get("code") for one in outcomes] == [None, None, None, "product_not_allowed", None, None]
-    assert paths(companies)[child.number] == (MASTER, NORTH, child.number)
-    check(companies)
+    assert paths(programme)[child.number] == (MASTER, NORTH, child.number)
+    check(programme)
 
 
 _MOVES = st.sampled_from(
@@ -144,18 +144,18 @@ _OPENINGS = st.sampled_from([NORTH, SOUTH, EAST])
 )
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_moves_and_openings_at_the_same_time_leave_one_tree(
-    companies: Companies, moves: list[list[MoveControlAccount]], parents: list[str]
+    programme: Programme, moves: list[list[MoveControlAccount]], parents: list[str]
 ) -> None:
     """Several workers, each with batches of its own."""
     openings: list[Message] = [new_basic(parent) for parent in parents]
     batches: list[Sequence[Message]] = [*moves, openings]
 
     def work(batch: Sequence[Message]) -> list[str]:
-        worker = companies.dispatcher()
+        worker = programme.new_worker()
         return [
             one["ended"]
             for start in range(0, len(batch), 2)
-            for one in companies.outcomes(*map(companies.delivery, batch[start : start + 2]), by=worker)
+            for one in programme.ended(*map(programme.delivery, batch[start : start + 2]), by=worker)
         ]
 
     with ThreadPoolExecutor(len(batches)) as pool:
@@ -163,22 +163,22 @@ def test_moves_and_openings_at_the_same_time_leave_one_tree(
 
     assert len(ended) == sum(map(len, batches))
     assert set(ended) <= {"completed", "rejected"}
-    assert {one.number for one in openings if isinstance(one, OpenControlAccount)} <= paths(companies).keys()
-    check(companies)
+    assert {one.number for one in openings if isinstance(one, OpenControlAccount)} <= paths(programme).keys()
+    check(programme)
 
 
-def test_a_control_account_is_found_by_number_and_by_name(companies: Companies) -> None:
+def test_a_control_account_is_found_by_number_and_by_name(programme: Programme) -> None:
     """PRG-01: locate by number or expand."""
-    assert [node.number for node in companies.tree(number="2")] == [OTHER, EAST, RETAIL]
-    assert [node.number for node in companies.tree(name="node 1", level=Level.BASIC)] == [
+    assert [node.number for node in programme.tree(number="2")] == [OTHER, EAST, RETAIL]
+    assert [node.number for node in programme.tree(name="node 1", level=Level.BASIC)] == [
         SALES,
         FIELD,
         RETAIL,
     ]
-    assert [node.number for node in companies.tree(name="company 2", parent=OTHER)] == [EAST]
-    assert companies.tree(name="100%") == []
+    assert [node.number for node in programme.tree(name="company 2", parent=OTHER)] == [EAST]
+    assert programme.tree(name="100%") == []
     for asked in (ListControlAccounts(number="2"), ListControlAccounts(name="company 2")):
-        assert companies.read(asked, user(MASTER)).data == []
+        assert programme.read(asked, user(MASTER)).data == []
     for hidden in (GetControlAccount(number=OTHER), GetControlAccountHistory(number=OTHER)):
         with pytest.raises(NotFound):
-            companies.read(hidden, user(MASTER))
+            programme.read(hidden, user(MASTER))

@@ -9,12 +9,10 @@ import sqlalchemy as sa
 from services.accounts.issuer import IssuerRefused, IssuerSimulator, Plastic, WantedCard
 from services.accounts.jobs import orders
 from services.accounts.model import CardAccount, Order
-from services.accounts.tests.programme import BASIC, Programme
-from shared.contracts.accounts import AccountOpened, OpenAccount, Product
+from services.accounts.tests.programme import Programme, opening
+from shared.contracts.accounts import AccountOpened
 
-ADA = OpenAccount(
-    control_account=BASIC, product=Product.CORPORATE_GOLD, first_name="Ada", last_name="Lovelace"
-)
+ADA = opening()
 
 
 def accounts(programme: Programme) -> int:

@@ -13,7 +13,6 @@ from services.accounts.rules import (
     cancellation_time,
     card_expiry,
     day_of,
-    embossed,
     may_lift,
     suspension_period,
 )
@@ -61,21 +60,6 @@ def test_a_suspension_never_runs_longer_than_the_cap(
 def test_a_name_is_searched_without_accents_and_capitals(name: str, folded: str) -> None:
     """What a programme administrator types finds the holder."""
     assert fold_name(name) == folded
-
-
-@given(st.text(max_size=60), st.text(min_size=1, max_size=60))
-def test_an_embossed_name_fits_the_plastic(first: str, last: str) -> None:
-    """At most 26 characters that an embosser has."""
-    text = embossed(f"{first}É", last)
-    assert 1 <= len(text) <= 26
-    assert text.isascii()
-    assert text == text.upper().strip()
-
-
-def test_where_nothing_can_be_embossed_somebody_is_asked() -> None:
-    with pytest.raises(Rejected) as refused:
-        embossed("明", "李")
-    assert refused.value.code == "embossed_name_required"
 
 
 @given(st.dates(date(2020, 1, 1), date(2090, 1, 1)), st.integers(1, 120))

@@ -115,6 +115,8 @@ class System:
         self.services_away = False
         self.session: dict[str, Any] | None = SESSION
         self.visible = True
+        self.status = "processing"
+        self.progress_away = False
         self.asked: list[tuple[str, Any]] = []
         load_all()
         assertions = Assertions(Signer(KEYS["assertion_private_key"]), utc_now)
@@ -142,6 +144,11 @@ class System:
             return _problem(404, "not_found")
         if path == "/sessions":
             return _problem(401, "sign_in_failed")
+        if path == "/progress" and self.progress_away:
+            return _problem(503, "unavailable")
+        if path == "/progress" and (asked := self.asked[-1][1]["command_ids"]) != [COMMAND]:
+            state = {"tracking_number": NUMBER, "status": self.status, "settled": False}
+            return Answer(200, {}, orjson.dumps(dict.fromkeys(asked, state)))
         answers = {**ANSWERS, "/sessions/check": {"sessions": [self.session]}}
         return Answer(200, {}, orjson.dumps(answers[path]))
 
@@ -266,6 +273,106 @@ def test_only_a_wait_that_is_asked_for_is_waited(
     assert system.post(CANCEL, {"reason": "fraud"}, Prefer=preference).status_code == 202
 
     assert decode(system.broker.published[0].body).waits is waits
+
+
+def settled(**became: Any) -> Callable[[Sent], None]:
+    """Answer with an outcome."""
+
+    def settle(sent: Sent) -> None:
+        tracked(sent)
+        sent.settled.set_result({"code": None, "message": None, "field": None, "result": None, **became})
+
+    return settle
+
+
+@pytest.mark.parametrize("status", ["scheduled", "awaiting_approval"])
+def test_what_is_not_to_end_soon_is_answered_before_the_wait_is_over(
+    system: System, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """API, *Commands*: 202 with the status, as it stood at the one look that was taken."""
+    monkeypatch.setattr(commands, "LOOK_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr(commands, "LONGEST_WAIT_SECONDS", 0.02)
+    system.broker.answer, system.status = tracked, status
+
+    answer = system.post(CANCEL, {"reason": "fraud"}, Prefer="wait=5")
+
+    assert (answer.status_code, answer.json["status"]) == (202, status)
+    assert [path for path, _ in system.asked].count("/progress") == 1
+
+
+def test_what_does_not_end_in_time_is_answered_with_how_far_it_has_come(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """API, *Commands*: 202; received where tracking cannot be asked."""
+    monkeypatch.setattr(commands, "LONGEST_WAIT_SECONDS", 0.01)
+    system.broker.answer, system.status = tracked, "processing"
+    assert system.post(CANCEL, {"reason": "fraud"}, Prefer="wait=5").json["status"] == "processing"
+
+    system.progress_away = True
+    assert system.post(CANCEL, {"reason": "fraud"}, Prefer="wait=5").json["status"] == "received"
+
+
+@pytest.mark.parametrize(
+    ("became", "status"),
+    [
+        ({"status": "completed"}, 200),
+        ({"status": "rejected", "code": "comment_required", "field": "comment"}, 422),
+        ({"status": "withdrawn"}, 422),
+        ({"status": "rejected", "code": "not_found", "field": "bulk_id"}, 404),
+        ({"status": "rejected", "code": "stale"}, 409),
+        ({"status": "failed", "code": "internal_error"}, 500),
+    ],
+)
+def test_an_outcome_has_its_status(system: System, became: Mapping[str, Any], status: int) -> None:
+    """API, *Errors*: 404 for what lies outside the caller's control accounts, also where only the owner can tell."""
+    system.broker.answer = settled(**became)
+
+    answer = system.post(CANCEL, {"reason": "fraud"}, Prefer="wait=5")
+
+    assert (answer.status_code, answer.json["tracking_number"]) == (status, NUMBER)
+    assert answer.json.get("code") == became.get("code", "refused" if status == 422 else None)
+
+
+@pytest.mark.parametrize(("given", "expected"), [('"7-0a1b"', 7), ('"12"', 12), ("*", None), (None, None)])
+def test_the_version_that_a_sender_has_seen_goes_along(
+    system: System, given: str | None, expected: int | None
+) -> None:
+    """API, *Concurrency*."""
+    system.post(CANCEL, {"reason": "fraud"}, **({"If-Match": given} if given else {}))
+
+    assert decode(system.broker.published[0].body).expected_version == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        (CANCEL, "7"),
+        (CANCEL, 'W/"7"'),
+        (CANCEL, '"x"'),
+        (CANCEL, '"7", "8"'),
+        ("/api/v1/accounts/bulk/cancel", '"7"'),
+    ],
+)
+def test_an_if_match_that_cannot_be_kept_to_is_refused(system: System, path: str, given: str) -> None:
+    """Whoever asks for a condition must not get the command without it."""
+    body = {"reason": "fraud", **({"account_ids": [ACCOUNT]} if "bulk" in path else {})}
+    answer = system.post(path, body, **{"If-Match": given})
+
+    assert (answer.status_code, answer.json["code"]) == (422, "bad_if_match")
+    assert not system.broker.published
+
+
+def test_whoever_opens_the_address_is_led_to_the_documentation(system: System) -> None:
+    answer = system.client.get("/")
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/api/v1/docs")
+
+
+def test_a_wrong_address_is_told_where_the_right_ones_stand(system: System) -> None:
+    nowhere, wrong_method = system.client.get("/api/v1/acounts"), system.client.get(CANCEL)
+
+    assert (nowhere.status_code, "/api/v1/docs" in nowhere.get_json()["detail"]) == (404, True)
+    assert (wrong_method.status_code, "POST" in wrong_method.get_json()["detail"]) == (405, True)
 
 
 def test_too_many_requests_are_told_so() -> None:
@@ -483,6 +590,14 @@ def test_a_file_without_a_length_or_with_too_much_of_it_goes_no_further(
     )
     assert (answer.status_code, answer.get_json()["code"]) == (status, code)
     assert not [path for path, _ in system.asked if path.startswith("/bulk")]
+
+
+def test_a_file_of_no_known_kind_is_told_which_there_are(system: System) -> None:
+    """Part 2 no. 2; nothing of it is read."""
+    answer = system.post("/api/v1/bulk/cancelations")
+
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+    assert "cancellations, suspensions" in answer.json["detail"]
 
 
 def test_a_list_lies_where_all_of_it_lies(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
