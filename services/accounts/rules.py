@@ -41,11 +41,10 @@ CLIENTS_SETTINGS = frozenset(
         Setting.EMPLOYEE_ID,
         Setting.COST_CENTRE,
         Setting.UNIVERSAL_NUMBER,
-        Setting.STATEMENT_OPTION,
         Setting.SUSPENSION_CAP_DAYS,
     }
 )
-"""What a company's own administrators may set; the rest is the issuer's."""
+"""What a company's own administrators may set; the rest is the issuer's. Statement delivery has terms, and a command of its own."""
 
 _FIELD_NAMES = {
     AccountingField.EMPLOYEE_ID: "employee ID",

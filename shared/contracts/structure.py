@@ -135,8 +135,8 @@ class OpenControlAccount(OwnSettings, Message):
 class ChangeControlAccountSettings(OwnSettings, Message):
     """Set what holds at a control account and below it, until set otherwise there (PRG-02).
 
-    What is left out stays as it is. A company's administrator sets which fields there are, the statement option and the
-    longest suspension; the rest is the issuer's.
+    What is left out stays as it is. A company's administrator sets which fields there are and the longest suspension; the
+    rest is the issuer's. How statements are delivered, administrators change by a command of its own, as it has terms.
     """
 
     number: ControlAccountNumber

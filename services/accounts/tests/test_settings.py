@@ -99,9 +99,7 @@ def test_what_is_inherited_again_is_no_longer_set_here(programme: Programme) -> 
 
 def test_every_change_is_told_with_all_own_settings_and_stands_in_the_history(programme: Programme) -> None:
     programme.done(setting(SALES, employee_id=MANDATORY), PA)
-    programme.done(
-        setting(SALES, statement_option=StatementOption.PAPER_OFF, inherit=[Setting.EMPLOYEE_ID]), PA
-    )
+    programme.done(setting(SALES, statement_option=StatementOption.PAPER_OFF, inherit=[Setting.EMPLOYEE_ID]))
 
     first, second = programme.told(ControlAccountSettingsChanged)
     assert (first.employee_id, first.statement_option, first.version) == (MANDATORY, None, 2)
