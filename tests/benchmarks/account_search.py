@@ -98,7 +98,7 @@ class Measured:
     @property
     def limit(self) -> float:
         """What the 95th percentile has to stay below."""
-        return LIMIT_OF_PARTS if "part" in self.search else LIMIT
+        return LIMIT_OF_PARTS if self.search.startswith("part") else LIMIT
 
 
 def surname(chance: random.Random) -> str:
