@@ -198,6 +198,15 @@ def code_point_text(length: int) -> sa.types.TypeEngine[str]:
     return sa.String(length).with_variant(postgresql.VARCHAR(length, collation="C"), "postgresql")
 
 
+HIGHEST = "\U0010ffff"
+"""The character behind all others: what begins with a text lies between it and the text with this behind it."""
+
+
+def begins(column: sa.ColumnElement[str], beginning: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a `code_point_text` begins so, as a range that an index knows."""
+    return sa.and_(column >= beginning, column < beginning + HIGHEST)
+
+
 GIVEN = "given"
 
 

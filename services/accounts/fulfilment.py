@@ -9,13 +9,14 @@ from services.accounts.issuer import Issuer, Plastic, WantedCard
 from services.accounts.model import Card, CardAccount, ControlAccount, Hold, Order, OrderAct, cards_of
 from services.accounts.opening import name_on_card, new_account, opened
 from services.accounts.plastics import activate, add_card, close, ship
-from services.accounts.rules import DELIVERY, day_of
+from services.accounts.rules import DELIVERY
 from services.accounts.settings import settings_at
 from services.accounts.vault import vault_of
 from shared.contracts.accounts import OpenAccount
 from shared.contracts.cards import AccountReinstated
 from shared.contracts.outcomes import CommandRejected
 from shared.contracts.schema import tolerant
+from shared.days import day_of
 from shared.errors import Rejected
 from shared.messaging.transaction import Transaction
 

@@ -1,19 +1,15 @@
 """Pure policies of card accounts: who may lift whose hold, how long a suspension may last, which fields there are."""
 
-from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from shared.actor import Party
 from shared.contracts.accounts import AccountingField, CancelReason, HoldOrigin, Product
 from shared.contracts.cards import ReplaceCard, ReplacementReason
 from shared.contracts.structure import DEFAULT_SETTINGS, FieldUse, Setting, SettingsInForce
+from shared.days import months_after, months_before
 from shared.errors import Rejected
 from shared.folding import fold_name, name_key
-
-D = TypeVar("D", bound=date)  # a datetime is one too
 
 CANCELLATION_MONTHS = 6
 # No name holds a line break once it is folded.
@@ -123,11 +119,6 @@ def cancellation_time(effective_at: datetime | None, now: datetime) -> datetime:
     return max(effective_at, now)
 
 
-def day_of(now: datetime, zone: str) -> date:
-    """Return which day it is in a time zone."""
-    return now.astimezone(ZoneInfo(zone)).date()
-
-
 def check_replacement(command: ReplaceCard, now: datetime) -> None:
     """Raise Rejected where a replacement says too little for the issuer to act on it (ACC-09)."""
     if command.contact_phone is None and command.contact_email is None:
@@ -157,18 +148,6 @@ def check_replacement(command: ReplaceCard, now: datetime) -> None:
 def keeps_number(reason: ReplacementReason) -> bool:
     """Return whether a replaced card keeps its number and works until the new one is activated (ACC-09)."""
     return reason is ReplacementReason.DAMAGED
-
-
-def months_after(start: D, months: int) -> D:
-    """Return the same day so many months later, or the last day of a shorter month; a time of day stays."""
-    years, month = divmod(start.month - 1 + months, 12)
-    year, month = start.year + years, month + 1
-    return start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
-
-
-def months_before(day: D, months: int) -> D:
-    """Return the same day so many months earlier, or the last day of a shorter month."""
-    return months_after(day, -months)
 
 
 def card_expiry(issued_on: date, months: int = DEFAULT_SETTINGS.renewal_months) -> date:

@@ -31,7 +31,7 @@ Body = bytes | IO[bytes]
 # Takes method, target (the path, quoted, with the query), headers and body; raises NoAnswer.
 Call = Callable[[str, str, Mapping[str, str], Body], Answer]
 
-_FILE_SECONDS = 120  # a file is looked through while it comes
+_FILE_SECONDS = 120  # a file is looked through while it comes, or made before it goes
 
 
 class OverHttp:

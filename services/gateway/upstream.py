@@ -1,5 +1,6 @@
 """The services behind the gateway, over HTTP: one client for each, with time-outs, and an assertion on every request."""
 
+import io
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import IO, Any
@@ -72,8 +73,13 @@ class Upstream:
         return self._ask("POST", f"{path}?{query}" if query else path, actor, file, headers)
 
     def fetch(self, path: str, body: Mapping[str, Any], actor: Actor) -> bytes:
-        """Send a body and return the file that the service answers with; raises as `get` does."""
-        return self._answer("POST", path, actor, orjson.dumps(body)).body
+        """Send a body and return the file that the service answers with; raises as `get` does.
+
+        It is sent as a file is, so that as long is waited: a company's statement may have thousands of lines.
+        """
+        asked = orjson.dumps(body)
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(asked))}
+        return self._answer("POST", path, actor, io.BytesIO(asked), headers).body
 
     def delete(self, path: str, actor: Actor = GATEWAY) -> None:
         """Remove what stands at a path; raises as `get` does."""

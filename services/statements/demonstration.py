@@ -25,11 +25,12 @@ from services.statements.model import (
     standing_due,
     statement,
 )
-from services.statements.rules import counter_of, day_of
+from services.statements.rules import counter_of
 from shared.contracts.accounts import PaymentStatus
 from shared.contracts.statements import TransactionKind
 from shared.contracts.structure import DEFAULT_SETTINGS
 from shared.database import Database, insert_rows, is_postgresql
+from shared.days import day_of
 from shared.folding import fold_name
 from shared.settings import Settings
 

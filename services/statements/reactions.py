@@ -16,7 +16,6 @@ from services.statements.model import (
     paper_off_due,
     standing_due,
 )
-from services.statements.rules import day_of
 from shared.contracts.accounts import (
     AccountHolderChanged,
     AccountingChanged,
@@ -33,6 +32,7 @@ from shared.contracts.structure import (
 )
 from shared.contracts.types import Language
 from shared.database import insert, is_postgresql
+from shared.days import day_of
 from shared.errors import Unavailable
 from shared.folding import name_key
 from shared.messaging.transaction import Transaction

@@ -2,8 +2,7 @@
 
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
 
 from shared.contracts.accounts import PaymentStatus
 from shared.contracts.statements import Ageing, TransactionKind
@@ -69,18 +68,6 @@ def ageing_of(statements: Sequence[tuple[date, int]], paid: int, today: date) ->
 def status_begins(today: date) -> Mapping[PaymentStatus, date]:
     """Return for each status but the current one the latest due date of the debts that have it today, the oldest first."""
     return {status: today - timedelta(days=days) for days, status in _AGES}
-
-
-def day_of(instant: datetime, time_zone: str) -> date:
-    """Return the day of an instant in the programme's time zone."""
-    return instant.astimezone(ZoneInfo(time_zone)).date()
-
-
-def months_before(day: date, months: int) -> date:
-    """Return the same day so many months earlier, or the last day of that month where it is shorter."""
-    index = day.year * 12 + day.month - 1 - months
-    year, month = index // 12, index % 12 + 1
-    return date(year, month, min(day.day, monthrange(year, month)[1]))
 
 
 def next_closing(after: date, cycle_day: int) -> date:

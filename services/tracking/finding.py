@@ -18,7 +18,7 @@ from services.tracking.months import month_after, month_of
 from services.tracking.rules import MAY_BE_OVERDUE
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.types import Channel
-from shared.database import given_values, is_postgresql, values_parameter
+from shared.database import begins, given_values, is_postgresql, values_parameter
 from shared.folding import fold_name
 from shared.messaging.transaction import Reader
 
@@ -32,7 +32,6 @@ RARE = 500
 _ALL = 10**9
 _PERIODS = (1, 7)  # months before the latest
 
-_HIGHEST = "\U0010ffff"
 _UNLISTED = {"payload", "result", "fingerprint", "reply_to"}
 _LISTED = [column for column in request.c if column.name not in _UNLISTED]
 _PLACE = (request.c.received_at, request.c.command_id)
@@ -177,12 +176,8 @@ def named(name: str | None, product: str | None) -> Condition:
     """Return the condition on an account that its holder's name begins so, and that it is of this kind."""
     wanted: list[Condition] = []
     if name:
-        folded, capitals = fold_name(name), name.upper()
         wanted.append(
-            sa.or_(
-                sa.and_(account.c.name_key >= folded, account.c.name_key < folded + _HIGHEST),
-                sa.and_(account.c.embossed_name >= capitals, account.c.embossed_name < capitals + _HIGHEST),
-            )
+            sa.or_(begins(account.c.name_key, fold_name(name)), begins(account.c.embossed_name, name.upper()))
         )
     if product:
         wanted.append(account.c.product == product)

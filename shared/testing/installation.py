@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from shared.database import sqlite_url
 from shared.testing.brokers import RabbitMQ, VirtualHost
 from shared.testing.databases import Postgres
 from shared.testing.eventually import NeverHappenedError, eventually
@@ -81,6 +82,10 @@ class Installation(ABC):
         self._accounts: Iterator[str] | None = None
         self._users: list[dict[str, str]] = []
         self._portals: dict[str, Portal] = {}
+
+    @abstractmethod
+    def database_url_of(self, service: str) -> str:
+        """Return SQLAlchemy's URL of a service's own database."""
 
     @abstractmethod
     def prepare(self, accounts: int) -> None:
@@ -166,6 +171,10 @@ class EmbeddedInstallation(Installation):
         self.environment |= {"CARDWORK_DATA_DIRECTORY": str(folder / "data"), "CARDWORK_PORT": str(self.port)}
         self.processes["run"] = Process(["run"], self.environment, folder / "run.log")
 
+    def database_url_of(self, service: str) -> str:
+        """Return the URL of a service's file."""
+        return sqlite_url(self.folder / "data" / f"{service}.sqlite")
+
     def prepare(self, accounts: int) -> None:
         """Migrate and load; `cardwork run` would do the same with a programme of the usual size."""
         cardwork("migrate", environment=self.environment)
@@ -187,9 +196,8 @@ class DistributedInstallation(Installation):
         super().__init__(folder, settings or {})
         self._server = server
         self._prefix = f"test_{secrets.token_hex(4)}_"
-        self.database_url = f"{server.url.rsplit('/', 1)[0]}/{self._prefix}{{service}}"
         self.environment |= keys | {
-            "CARDWORK_DATABASE_URL": self.database_url,
+            "CARDWORK_DATABASE_URL": self.database_url_of("{service}"),
             "CARDWORK_BROKER_URL": vhost.url,
             "CARDWORK_BROKER_MANAGEMENT_URL": broker.management_url,
         }
@@ -214,6 +222,10 @@ class DistributedInstallation(Installation):
     def database_name(self, service: str) -> str:
         """Return the name of a service's database."""
         return f"{self._prefix}{service}"
+
+    def database_url_of(self, service: str) -> str:
+        """Return the URL of a service's database."""
+        return f"{self._server.url.rsplit('/', 1)[0]}/{self._prefix}{service}"
 
     def prepare(self, accounts: int) -> None:
         """Create and migrate the databases, declare the topology and load the programme."""

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 
 from deploy.keys import make_keys
 from services.tracking.model import request, step
-from shared.database import sqlite_url
 from shared.testing.databases import Database
 from shared.testing.installation import DistributedInstallation, EmbeddedInstallation
 from tests.benchmarks.servers import Servers
@@ -110,7 +109,7 @@ def prepared(servers: Servers) -> Iterator[Programme]:
             for statement in (_plain(request), _plain(step), *_PEERS_INDEXES):
                 connection.execute(sa.text(statement))
         engine.dispose()
-        for url in (production_url(production, "accounts"), peers.conninfo):
+        for url in (production.database_url_of("accounts"), peers.conninfo):
             with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
                 connection.execute("vacuum analyze")
         yield Programme(servers, folder, keys, production, embedded, peers)
@@ -127,16 +126,6 @@ def _plain(table: sa.Table) -> str:
     key = "command_id" if table is request else "command_id, message_id"
     number = ", unique (tracking_number)" if table is request else ""
     return f"create table {table.name} ({columns}, primary key ({key}){number})"
-
-
-def production_url(installation: DistributedInstallation, service: str) -> str:
-    """Return SQLAlchemy's URL of a service's database."""
-    return installation.database_url.replace("{service}", service)
-
-
-def embedded_url(installation: EmbeddedInstallation, service: str) -> str:
-    """Return SQLAlchemy's URL of a service's file."""
-    return sqlite_url(installation.folder / "data" / f"{service}.sqlite")
 
 
 def list_accounts(url: str, file: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from services.statements.model import control_account, ledger_account
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.testing.eventually import eventually
-from shared.testing.installation import DistributedInstallation, Installation, Portal
+from shared.testing.installation import Installation, Portal
 from shared.testing.processes import cardwork
 from tests.integration.test_structure import Firm
 
@@ -29,11 +29,7 @@ def issuer(installation: Installation) -> Portal:
 @pytest.fixture
 def store(installation: Installation) -> Iterator[Database]:
     """The database of statements."""
-    if isinstance(installation, DistributedInstallation):
-        url = installation.database_url.replace("{service}", "statements")
-    else:
-        url = sqlite_url(installation.folder / "data" / "statements.sqlite")
-    database = Database(url)
+    database = Database(installation.database_url_of("statements"))
     yield database
     database.close()
 

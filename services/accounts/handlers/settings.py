@@ -64,5 +64,9 @@ def change_statement_delivery(command: ChangeStatementDelivery, tx: Transaction)
 
 def _check_whose(settings: Iterable[Setting], tx: Transaction) -> None:
     foreign = sorted(set(settings) - CLIENTS_SETTINGS)
-    if foreign and tx.actor.party is not Party.ISSUER:
-        raise Rejected("setting_is_the_issuers", f"Only the issuer sets the {foreign[0]}.", foreign[0])
+    if not foreign or tx.actor.party is Party.ISSUER:
+        return
+    text = f"Only the issuer sets the {foreign[0]}."
+    if foreign[0] is Setting.STATEMENT_OPTION:
+        text = "Change it by statement-delivery, where its terms are accepted."
+    raise Rejected("setting_is_the_issuers", text, foreign[0])

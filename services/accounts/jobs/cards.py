@@ -7,9 +7,9 @@ import sqlalchemy as sa
 from services.accounts.model import Card, CardAccount, OrderAct, cards_of
 from services.accounts.orders import making_orders, place_order
 from services.accounts.plastics import expire
-from services.accounts.rules import day_of
 from shared.contracts.accounts import AccountStatus
 from shared.contracts.cards import AccountExpired, CardState
+from shared.days import day_of
 from shared.ids import new_id
 from shared.messaging.transaction import Transaction
 

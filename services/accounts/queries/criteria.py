@@ -11,13 +11,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.accounts.model import CardAccount
-from services.accounts.rules import BEFORE_FIRST_NAME, months_before
+from services.accounts.rules import BEFORE_FIRST_NAME
 from shared.contracts.accounts import FindAccounts
+from shared.database import HIGHEST
+from shared.days import months_before
 from shared.folding import fold_name
 from shared.messaging.transaction import Reader
 
 account = CardAccount.__table__.c
-_HIGHEST = "\U0010ffff"
 
 Condition = sa.ColumnElement[bool]
 Parameters = dict[str, Any]
@@ -57,7 +58,7 @@ def _begins(column: sa.ColumnElement[Any], name: str) -> Condition:
 
 
 def _beginning(name: str, text: str) -> Parameters:
-    return {name: text, f"{name}_end": text + _HIGHEST}
+    return {name: text, f"{name}_end": text + HIGHEST}
 
 
 def _holds(name: str) -> Condition:

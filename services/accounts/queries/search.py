@@ -124,9 +124,9 @@ def _parameters(query: FindAccounts, reader: Reader) -> Parameters:
 
 def _are_soon_looked_through(shape: Shape, given: Parameters, reader: Reader) -> bool:
     """Return whether so few accounts are in question that each can be looked at."""
-    if shape.anywhere or not shape.postgresql:
-        return not shape.postgresql
-    return (reader.session.scalar(_size(shape), given) or 0) <= MOST_LOOKED_THROUGH
+    if not shape.postgresql:  # there is no other way
+        return True
+    return not shape.anywhere and (reader.session.scalar(_size(shape), given) or 0) <= MOST_LOOKED_THROUGH
 
 
 def _total(

@@ -9,14 +9,9 @@ from hypothesis import strategies as st
 from stdnum import luhn
 
 from services.accounts.issuer import TEST_RANGE, IssuerSimulator, WantedCard, check
-from services.accounts.rules import (
-    cancellation_time,
-    card_expiry,
-    day_of,
-    may_lift,
-    suspension_period,
-)
+from services.accounts.rules import cancellation_time, card_expiry, may_lift, suspension_period
 from shared.contracts.accounts import HoldOrigin, Product
+from shared.days import day_of
 from shared.errors import Rejected
 from shared.folding import fold_name
 from shared.settings import BadSettings, Settings, read_settings

@@ -13,7 +13,7 @@ from deploy.keys import make_keys
 from services.accounts.model import Card, CardAccount, ControlAccount
 from services.accounts.queries import search
 from services.accounts.reactions import note_standing
-from services.accounts.rules import is_dormant, months_before
+from services.accounts.rules import is_dormant
 from shared.actor import EVERYWHERE, Actor, Party
 from shared.contracts.accounts import AccountStatus, FindAccounts, PaymentStatus, Product
 from shared.contracts.cards import CardState
@@ -21,6 +21,7 @@ from shared.contracts.statements import AccountStandingChanged
 from shared.contracts.structure import Level
 from shared.contracts.types import Money
 from shared.database import Database
+from shared.days import months_before
 from shared.ids import new_id
 from shared.messaging.envelope import Envelope
 from shared.messaging.transaction import Batch, Reader, Transaction

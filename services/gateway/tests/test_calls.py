@@ -2,14 +2,21 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 from flask import Flask, Response, request
 from werkzeug.serving import make_server
 
+from deploy.keys import make_keys
 from services.gateway.calls import Call, NoAnswer, OverHttp, WithinProcess
+from services.gateway.upstream import GATEWAY, Assertions, Upstream
+from shared.actor import Signer
+from shared.clock import utc_now
 from shared.testing.servers import free_port
+
+begun, told = threading.Event(), threading.Event()
 
 
 def _app() -> Flask:
@@ -20,6 +27,12 @@ def _app() -> Flask:
         parts = [request.method, name, str(request.args.to_dict(flat=False)), request.get_data(as_text=True)]
         parts += [request.content_type or "none", request.headers["X-Request-Id"]]
         return Response("|".join(parts), 418, {"Retry-After": "7"})
+
+    @app.post("/slow")
+    def slow() -> Response:
+        begun.set()
+        assert told.wait(60)
+        return Response("made")
 
     @app.get("/elsewhere")
     def elsewhere() -> Response:
@@ -74,3 +87,20 @@ def test_a_service_that_is_away_gives_no_answer() -> None:
     call = OverHttp(f"http://127.0.0.1:{free_port()}", connections=2, timeout_seconds=1)
     with pytest.raises(NoAnswer):
         call("GET", "/things/x", {}, b"")
+
+
+def test_a_file_that_is_long_in_the_making_is_waited_for() -> None:
+    """A statement of thousands of lines takes longer than a service may take to answer anything else (STM-07)."""
+    begun.clear()
+    told.clear()
+    with _serving() as url:
+        assertions = Assertions(Signer(make_keys()["assertion_private_key"]), utc_now)
+        quick = OverHttp(url, connections=2, timeout_seconds=1)
+        waiting = ThreadPoolExecutor(1).submit(
+            Upstream("statements", quick, assertions).fetch, "/slow", {"form": "pdf"}, GATEWAY
+        )
+        assert begun.wait(60)
+        with pytest.raises(NoAnswer):  # so long that anything else would be given up
+            quick("POST", "/slow", {}, b"{}")
+        told.set()
+        assert waiting.result(60) == b"made"

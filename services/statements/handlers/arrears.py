@@ -8,7 +8,7 @@ from services.statements.handlers.posting import check_currency, post, row_of
 from services.statements.model import card_account, ledger_account, posting
 from services.statements.queries.billing import Billed, billed_accounts
 from services.statements.queries.debts import statements_of
-from services.statements.rules import day_of, payment_status, unpaid
+from services.statements.rules import payment_status, unpaid
 from shared.contracts.accounts import PaymentStatus
 from shared.contracts.statements import (
     CreditBalanceRefunded,
@@ -18,6 +18,7 @@ from shared.contracts.statements import (
     SendPaymentReminder,
     TransactionKind,
 )
+from shared.days import day_of
 from shared.errors import NotFound, Rejected
 from shared.folding import fold_name
 from shared.messaging.transaction import Transaction

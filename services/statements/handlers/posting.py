@@ -8,17 +8,18 @@ import sqlalchemy as sa
 
 from services.statements import ledger
 from services.statements.model import posting
+from services.statements.payments import tell_payment
 from services.statements.queries.billing import Billed, billed_accounts, centrally_billed
-from services.statements.rules import CREDITS, counter_of, day_of
+from services.statements.rules import CREDITS, counter_of
 from shared.contracts.statements import (
     NewPayment,
     NewTransaction,
-    PaymentPosted,
     PostPayments,
     PostTransactions,
     TransactionKind,
 )
 from shared.contracts.types import Money
+from shared.days import day_of
 from shared.errors import NotFound, Rejected
 from shared.folding import fold_name
 from shared.ids import new_id
@@ -62,7 +63,7 @@ def post_payments(command: PostPayments, tx: Transaction) -> dict[str, Any]:
     new = post(rows, tx)
     for row in rows:
         if row["id"] in new:
-            _tell_payment(row, tx)
+            tell_payment(row, tx)
     return _posted(rows, PAYMENTS, new, tx)
 
 
@@ -144,16 +145,6 @@ def check_currency(amount: Money, billed: Billed, field: str) -> None:
 def _check_day(day: date, tx: Transaction, field: str) -> None:
     if day > day_of(tx.now, tx.settings.time_zone):
         raise Rejected("date_in_future", "This day is yet to come.", field)
-
-
-def _tell_payment(row: Mapping[str, Any], tx: Transaction) -> None:
-    tx.publish(
-        PaymentPosted(
-            transaction_id=row["id"], account_id=row["account_id"], control_account=row["control_account"],
-            amount=-row["amount"], currency=row["currency"], received_on=row["transacted_on"],
-        ),
-        subject=row["account_id"] or row["control_account"],
-    )  # fmt: skip
 
 
 def _posted(

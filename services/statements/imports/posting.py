@@ -25,12 +25,14 @@ from services.statements.model import (
     posting,
     suspended,
 )
+from services.statements.payments import tell_payment
 from services.statements.queries.billing import BILLED_IN, BILLED_ON, SET_UP
-from services.statements.rules import COUNTERS, SUSPENSE, day_of
+from services.statements.rules import COUNTERS, SUSPENSE
 from shared.contracts.imports import ImportState, PostImport, RowOutcome
-from shared.contracts.statements import PaymentPosted, TransactionKind
+from shared.contracts.statements import TransactionKind
 from shared.contracts.types import Channel
 from shared.database import is_postgresql
+from shared.days import day_of
 from shared.messaging.transaction import Transaction
 from shared.service import Transact
 
@@ -260,14 +262,8 @@ _PAYMENTS = sa.select(batch).where(
 
 
 def _tell_payments(tx: Transaction) -> None:
-    for row in tx.session.execute(_PAYMENTS):
-        tx.publish(
-            PaymentPosted(
-                transaction_id=row.id, account_id=row.account_id, control_account=row.control_account,
-                amount=-row.amount, currency=row.currency, received_on=row.transacted_on,
-            ),
-            subject=row.account_id or row.control_account,
-        )  # fmt: skip
+    for row in tx.session.execute(_PAYMENTS).mappings():
+        tell_payment(row, tx)
 
 
 def _finish(found: Any, tx: Transaction) -> None:

@@ -8,8 +8,8 @@ from services.statements import ledger
 from services.statements.ledger import COLUMNS, suspense_of
 from services.statements.model import posting, suspended
 from services.statements.queries.billing import Billed, billed_accounts, centrally_billed
-from services.statements.rules import day_of
 from shared.contracts.imports import MatchTransaction
+from shared.days import day_of
 from shared.errors import NotFound, Rejected
 from shared.ids import new_id
 from shared.messaging.transaction import Transaction

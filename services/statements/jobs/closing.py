@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from services.statements.jobs.standings import AGE_DEBTS
 from services.statements.model import card_account, control_account, ledger_account, statement
 from services.statements.queries.billing import SET_UP
-from services.statements.rules import day_of, latest_closing, next_closing
+from services.statements.rules import latest_closing, next_closing
 from shared.contracts.statements import IssuedStatement, StatementsIssued
 from shared.database import given_rows, is_postgresql, rows_parameter
+from shared.days import day_of
 from shared.ids import new_id
 from shared.messaging.transaction import Transaction
 from shared.service import Transact

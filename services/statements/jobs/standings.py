@@ -7,10 +7,11 @@ import sqlalchemy as sa
 from services.statements.ledger import TELL_STANDINGS
 from services.statements.model import card_account, ledger_account, standing_due
 from services.statements.queries.billing import BILLED_IN, SET_UP
-from services.statements.rules import day_of, payment_status, status_begins
+from services.statements.rules import payment_status, status_begins
 from shared.contracts.accounts import PaymentStatus
 from shared.contracts.statements import AccountStandingChanged
 from shared.database import insert, is_postgresql
+from shared.days import day_of
 from shared.messaging.transaction import Transaction
 
 AGE_DEBTS = "age-debts"

@@ -9,7 +9,7 @@ from services.statements.model import card_account, ledger_account, statement
 from services.statements.queries.billing import BILLED_IN, IS_CENTRAL, SET_UP
 from services.statements.queries.debts import statements_of
 from services.statements.queries.scope import under, within
-from services.statements.rules import ageing_of, day_of, payment_status, unpaid
+from services.statements.rules import ageing_of, payment_status, unpaid
 from shared.contracts.accounts import PaymentStatus
 from shared.contracts.statements import (
     AccountSummary,
@@ -18,6 +18,7 @@ from shared.contracts.statements import (
     GetDashboard,
     SpendFigures,
 )
+from shared.days import day_of
 from shared.errors import NotFound
 from shared.messaging.transaction import Reader
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from services.statements.model import card_account, ledger_account, statement
 from services.statements.queries.debts import statements_of
 from services.statements.queries.scope import under, within
-from services.statements.rules import ageing_of, day_of
+from services.statements.rules import ageing_of
 from shared.contracts.base import Page
 from shared.contracts.statements import (
     GetStatement,
@@ -18,6 +18,7 @@ from shared.contracts.statements import (
     StatementDetail,
     StatementRow,
 )
+from shared.days import day_of
 from shared.errors import NotFound
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of

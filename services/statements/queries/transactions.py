@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from services.statements.model import card_account, ledger_account, posting, statement
 from services.statements.queries.scope import under, within
 from services.statements.queries.statements import one_statement
-from services.statements.rules import WINDOW_MONTHS, day_of, months_before
+from services.statements.rules import WINDOW_MONTHS
 from shared.contracts.base import Page
 from shared.contracts.statements import (
     FindTransactions,
@@ -20,6 +20,8 @@ from shared.contracts.statements import (
     TransactionView,
 )
 from shared.contracts.types import Money
+from shared.database import begins
+from shared.days import day_of, months_before
 from shared.errors import NotFound
 from shared.folding import fold_name
 from shared.messaging.transaction import Reader
@@ -30,7 +32,6 @@ Condition = sa.ColumnElement[bool]
 _LATEST_FIRST = posting.c.posted_on.desc(), posting.c.id.desc()
 _EARLIEST_FIRST = posting.c.posted_on, posting.c.id
 _PLACE = sa.tuple_(posting.c.posted_on, posting.c.id)
-_HIGHEST = "\U0010ffff"
 # The open cycle of a ledger account is one above its last statement's.
 _SINCE = ledger_account.c.cycle - posting.c.cycle
 _CYCLES = {
@@ -71,7 +72,7 @@ def find_transactions(query: FindTransactions, reader: Reader) -> Page[Transacti
         criteria.append(account.employee_id == query.employee_id)
     if query.holder:
         last, embossed = fold_name(query.holder), query.holder.upper()
-        criteria.append(sa.or_(_begins(account.name_key, last), _begins(account.embossed_name, embossed)))
+        criteria.append(sa.or_(begins(account.name_key, last), begins(account.embossed_name, embossed)))
     return _latest(criteria, query, reader)
 
 
@@ -124,10 +125,6 @@ def _criteria(query: ListTransactions | FindTransactions) -> list[Condition]:
 
 def _since(query: ListTransactions | FindTransactions, reader: Reader) -> date:
     return query.since or months_before(day_of(reader.now, reader.settings.time_zone), WINDOW_MONTHS)
-
-
-def _begins(column: sa.ColumnElement[str], beginning: str) -> Condition:
-    return sa.and_(column >= beginning, column < beginning + _HIGHEST)
 
 
 def _place_of(cursor: Sequence[str]) -> Any:

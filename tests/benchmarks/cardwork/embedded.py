@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.benchmarks.cardwork.flow import COMPLETED, WARM_UP, all_alive, counting, sending
 from tests.benchmarks.measure import Round, metered
 from tests.benchmarks.processes import wait_for_count
-from tests.benchmarks.programme import Programme, embedded_url
+from tests.benchmarks.programme import Programme
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class EmbeddedFlow:
         commands = int(self.commands * scale)
         with (
             programme.embedded_copy() as installation,
-            sending(installation, embedded_url(installation, "accounts"), "tracked") as process,
-            counting(embedded_url(installation, "tracking"), COMPLETED) as completed,
+            sending(installation, installation.database_url_of("accounts"), "tracked") as process,
+            counting(installation.database_url_of("tracking"), COMPLETED) as completed,
         ):
             check = all_alive([], process)
             process.order(WARM_UP)

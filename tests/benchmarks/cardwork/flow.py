@@ -17,7 +17,7 @@ from shared.testing.installation import DistributedInstallation, Installation
 from shared.testing.processes import Process
 from tests.benchmarks.measure import Round, metered
 from tests.benchmarks.processes import Failure, Family, freeze, ready, thaw, wait_for_count
-from tests.benchmarks.programme import Programme, list_accounts, production_url
+from tests.benchmarks.programme import Programme, list_accounts
 from tests.benchmarks.servers import consumers_of
 
 COMPLETED = "select count(*) from request where status = 'completed'"
@@ -42,8 +42,8 @@ class Flow:
                 installation, tracking=self.tracking_workers, accounts=self.accounts_workers
             )
             with (
-                sending(installation, production_url(installation, "accounts"), "tracked") as sender,
-                counting(production_url(installation, "tracking"), COMPLETED) as completed,
+                sending(installation, installation.database_url_of("accounts"), "tracked") as sender,
+                counting(installation.database_url_of("tracking"), COMPLETED) as completed,
             ):
                 check = all_alive([*chain.from_iterable(workers.values())], sender)
                 sender.order(WARM_UP)
@@ -69,7 +69,7 @@ class Hop:
         commands = int(self.commands * scale)
         with programme.production_copy() as installation:
             workers = start_workers(installation, accounts=self.workers)
-            accounts_url = production_url(installation, "accounts")
+            accounts_url = installation.database_url_of("accounts")
             with (
                 sending(installation, accounts_url, "confirmed") as sender,
                 counting(accounts_url, HANDLED) as handled,

@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from shared.testing.installation import DistributedInstallation, EmbeddedInstallation, Installation
+from shared.testing.installation import Installation
 from shared.testing.installation import running as running_installation
 from tests.benchmarks.cardwork.flow import COMPLETED, all_alive, counting
 from tests.benchmarks.load import Answer, Order
 from tests.benchmarks.measure import Round, Usage, metered, percentiles
 from tests.benchmarks.processes import Failure, Family, ready, wait_for_count
-from tests.benchmarks.programme import Programme, embedded_url, list_accounts, production_url
+from tests.benchmarks.programme import Programme, list_accounts
 
 CONNECTIONS = 64
 LOW_RATE, LOW_SECONDS = 50.0, 20
@@ -36,10 +36,10 @@ class OverHttp:
         """Find the peak by a closed loop, then measure delays in open loops, half of the requests for the outcome."""
         with self._copy(programme) as installation, running_installation(installation):
             accounts = Path(installation.folder, "accounts.txt")
-            list_accounts(database_url(installation, "accounts"), accounts)
+            list_accounts(installation.database_url_of("accounts"), accounts)
             with (
                 self._loading(installation, accounts) as load,
-                counting(database_url(installation, "tracking"), COMPLETED) as completed,
+                counting(installation.database_url_of("tracking"), COMPLETED) as completed,
             ):
                 families = {name: [process.pid] for name, process in installation.processes.items()}
                 stopwatch = Stopwatch(
@@ -114,11 +114,3 @@ class Stopwatch:
         if answer.unexpected:
             raise Failure(f"unexpected answers: {answer.unexpected}")
         return usage, answer
-
-
-def database_url(installation: Installation, service: str) -> str:
-    """Return SQLAlchemy's URL of a service's data."""
-    if isinstance(installation, EmbeddedInstallation):
-        return embedded_url(installation, service)
-    assert isinstance(installation, DistributedInstallation)
-    return production_url(installation, service)

@@ -15,7 +15,7 @@ from services.tracking.model import metadata as tracking_tables
 from services.tracking.model import request, step
 from services.tracking.rules import spoken
 from shared.contracts import names
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.messaging.topology import Topology, topology_of
 from shared.testing.eventually import eventually
 from shared.testing.installation import DistributedInstallation, Installation, Portal
@@ -36,11 +36,7 @@ def topology() -> Topology:
 @contextmanager
 def database_of(installation: Installation, service: str) -> Iterator[sa.orm.Session]:
     """Open a service's own database for the block, to read."""
-    if isinstance(installation, DistributedInstallation):
-        url = installation.database_url.format(service=service)
-    else:
-        url = sqlite_url(installation.folder / "data" / f"{service}.sqlite")
-    database = Database(url)
+    database = Database(installation.database_url_of(service))
     try:
         with database.read() as session:
             yield session

@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 
 from shared.contracts import names
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.ids import new_message_id
 from shared.testing.eventually import eventually
 from shared.testing.installation import DistributedInstallation, Installation
@@ -121,11 +121,7 @@ def check_that_none_is_lost_on_the_way_back(installation: Installation) -> None:
 @contextmanager
 def holds_out_of_place(installation: Installation) -> Iterator[None]:
     """Take away the table that suspensions are written to: a defect that no retry mends."""
-    if isinstance(installation, DistributedInstallation):
-        url = installation.database_url.format(service="accounts")
-    else:
-        url = sqlite_url(installation.folder / "data" / "accounts.sqlite")
-    database = Database(url)
+    database = Database(installation.database_url_of("accounts"))
     try:
         _rename(database, "hold", "hold_elsewhere")
         try:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.notifications.model import Mail
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.testing.eventually import eventually
 from shared.testing.installation import DistributedInstallation, Installation
 from shared.testing.mail_server import MailServer
@@ -42,11 +42,7 @@ def sender(either: Installation, server: MailServer) -> Process:
 @pytest.fixture
 def store(either: Installation) -> Iterator[Database]:
     """The database of notifications."""
-    if isinstance(either, DistributedInstallation):
-        url = either.database_url.replace("{service}", "notifications")
-    else:
-        url = sqlite_url(either.folder / "data" / "notifications.sqlite")
-    database = Database(url)
+    database = Database(either.database_url_of("notifications"))
     yield database
     database.close()
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from services.accounts.model import Card, CardAccount, Order
 from shared.clock import utc_now
-from shared.database import Database, sqlite_url
+from shared.database import Database
 from shared.testing.eventually import eventually
 from shared.testing.installation import DistributedInstallation, Installation
 from tests.integration.faults.evidence import tracked
@@ -58,9 +58,7 @@ def test_killed_while_accounts_are_opened(either: Installation) -> None:
 
 def store(installation: Installation) -> Database:
     """Return the database of accounts."""
-    if isinstance(installation, DistributedInstallation):
-        return Database(installation.database_url.format(service="accounts"))
-    return Database(sqlite_url(installation.folder / "data" / "accounts.sqlite"))
+    return Database(installation.database_url_of("accounts"))
 
 
 def orders(installation: Installation) -> list[str]:
