@@ -60,22 +60,37 @@ class Stage:
     postgresql_: bool
 
     def post(
-        self, session: orm.Session, now: datetime, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[str]:
-        """Post the rows and return the ids of those that were new; the currency of each must be its ledger account's."""
+        self, session: orm.Session, now: datetime, rows: int, parameters: Mapping[str, Any] | None = None
+    ) -> int:
+        """Post the rows, of which there are so many, and return how many were new.
+
+        The currency of each must be its ledger account's.
+        """
         given = dict(parameters or {})
         session.execute(self._note_standings, given)
         session.execute(self._open_accounts, given)
         session.execute(self._open_internal_accounts, given)
         if self.postgresql_:
             session.execute(self._lock, given)
-        session.execute(self._enter, given)
-        session.execute(self._enter_both_sides, {**given, "now": now})
-        session.execute(self._note_last_use, given)
-        new = session.scalars(sa.select(self._new.c.id), given).all()
-        session.execute(self._change_balances, given)
-        session.execute(self._change_internal_balances, given)
+        new: int = session.execute(self._enter, given).rowcount  # type: ignore[attr-defined]
+        if new:
+            follow = self._when_all_are_new if new == rows else self._when_some_are_new
+            session.execute(follow.enter_both_sides, {**given, "now": now})
+            session.execute(follow.note_last_use, given)
+            session.execute(follow.change_balances, given)
+            session.execute(follow.change_internal_balances, given)
         return new
+
+    def ids_of_new(self, session: orm.Session, parameters: Mapping[str, Any] | None = None) -> Sequence[str]:
+        """Return the ids of those of the rows that were new."""
+        return session.scalars(sa.select(self._new.c.id), dict(parameters or {})).all()
+
+    @cached_property
+    def _note_standings(self) -> sa.Executable:
+        account_id = self.rows.c.account_id
+        concerned = sa.select(account_id).where(account_id.is_not(None)).distinct().order_by(account_id)
+        entered = insert(standing_due, postgresql_=self.postgresql_).from_select(["account_id"], concerned)
+        return entered.on_conflict_do_nothing()  # type: ignore[no-any-return]
 
     # Ledger accounts
 
@@ -89,7 +104,8 @@ class Stage:
             sa.case((rows.c.control_account.is_not(None), rows.c.posted_on)).label("nil_since"),
         )
         place = control_account.c.number == rows.c.control_account
-        return self._opened(opening.select_from(rows.outerjoin(control_account, place)))
+        is_open = sa.exists().where(ledger_account.c.id == rows.c.ledger_account)
+        return self._opened(opening.select_from(rows.outerjoin(control_account, place)).where(~is_open))
 
     @cached_property
     def _open_internal_accounts(self) -> sa.Executable:
@@ -112,7 +128,7 @@ class Stage:
             .with_for_update()
         )
 
-    # Postings and entries
+    # Postings
 
     @cached_property
     def _enter(self) -> sa.Executable:
@@ -127,19 +143,33 @@ class Stage:
             .where(sa.true())
         )
         entered = insert(posting, postgresql_=self.postgresql_).from_select([*names, "cycle"], found)
-        return entered.on_conflict_do_nothing()  # type: ignore[no-any-return]
+        once = entered.on_conflict_do_nothing(index_elements=["source", "source_key"])
+        return once.execution_options(preserve_rowcount=True)  # type: ignore[no-any-return]
 
     @cached_property
     def _new(self) -> sa.Subquery:
-        """What was entered of the rows, with the other side of each."""
-        same = posting.c.id == self.rows.c.id
-        return (
-            sa.select(posting, self.rows.c.counter).select_from(self.rows.join(posting, same)).subquery("new")
-        )
+        """What was entered of the rows."""
+        return sa.select(self.rows).where(sa.exists().where(posting.c.id == self.rows.c.id)).subquery("new")
 
     @cached_property
-    def _enter_both_sides(self) -> sa.Executable:
-        new = self._new.c
+    def _when_all_are_new(self) -> "_Following":
+        return _Following(self.rows)
+
+    @cached_property
+    def _when_some_are_new(self) -> "_Following":
+        return _Following(self._new)
+
+
+@dataclass(frozen=True)
+class _Following:
+    """What follows once rows are entered: entries, balances, and when a card was used."""
+
+    new: sa.FromClause
+
+    @cached_property
+    def enter_both_sides(self) -> sa.Executable:
+        """Move the amount of each row from one side to the other."""
+        new = self.new.c
         owed = new.amount > 0
         sides = sa.select(
             new.id,
@@ -155,8 +185,9 @@ class Stage:
     # Balances, each changed by the database from what it is
 
     @cached_property
-    def _change_balances(self) -> sa.Executable:
-        change, account = _changes(self._new).subquery("change"), ledger_account.c
+    def change_balances(self) -> sa.Executable:
+        """Change the ledger accounts on which the rows stand."""
+        change, account = _changes(self.new).subquery("change"), ledger_account.c
         paid = account.credits + account.payments + change.c.credits + change.c.payments
         balance = account.balance + change.c.amount
         return (
@@ -179,8 +210,9 @@ class Stage:
         )
 
     @cached_property
-    def _change_internal_balances(self) -> sa.Executable:
-        new = self._new.c
+    def change_internal_balances(self) -> sa.Executable:
+        """Change those on the other side."""
+        new = self.new.c
         change = (
             sa.select(new.counter, sa.func.sum(-new.amount).label("amount")).group_by(new.counter).subquery()
         )
@@ -193,8 +225,9 @@ class Stage:
     # What else follows
 
     @cached_property
-    def _note_last_use(self) -> sa.Executable:
-        new = self._new.c
+    def note_last_use(self) -> sa.Executable:
+        """Note when the card accounts were used last."""
+        new = self.new.c
         used = (
             sa.select(new.account_id, sa.func.max(new.transacted_on).label("day"))
             .where(new.kind.in_(USES))
@@ -208,19 +241,13 @@ class Stage:
             .values(last_used_on=used.c.day)
         )
 
-    @cached_property
-    def _note_standings(self) -> sa.Executable:
-        account_id = self.rows.c.account_id
-        concerned = sa.select(account_id).where(account_id.is_not(None)).distinct().order_by(account_id)
-        entered = insert(standing_due, postgresql_=self.postgresql_).from_select(["account_id"], concerned)
-        return entered.on_conflict_do_nothing()  # type: ignore[no-any-return]
-
 
 def post(session: orm.Session, rows: Sequence[Mapping[str, Any]], now: datetime) -> Sequence[str]:
     """Post rows that are given as they are, and return the ids of those that were new; what a row lacks is null."""
     values = [[row.get(name) for name in COLUMNS] for row in rows]
-    stage = _given(postgresql_=is_postgresql(session))
-    return stage.post(session, now, rows_parameter(session, values))
+    stage, given = _given(postgresql_=is_postgresql(session)), rows_parameter(session, values)
+    new = stage.post(session, now, len(rows), given)
+    return [row["id"] for row in rows] if new == len(rows) else stage.ids_of_new(session, given)
 
 
 @cache
@@ -239,7 +266,7 @@ def _opening(id_: sa.ColumnElement[str], currency: sa.ColumnElement[str]) -> sa.
     return opening  # type: ignore[no-any-return]
 
 
-def _changes(new: sa.Subquery) -> sa.Select[Any]:
+def _changes(new: sa.FromClause) -> sa.Select[Any]:
     """Select by how much each ledger account changes; money from and to a payer counts as payments, whichever way it went."""
     amount = new.c.amount
     # What leaves suspense has that on its other side, be it a payment or not.

@@ -29,11 +29,15 @@ match = sa.Table(
     sa.Column("way", sa.SmallInteger, primary_key=True, autoincrement=False),
     sa.Column("account_id", sa.String(30)),
     sa.Column("control_account", sa.String(15)),
+    sa.Column("cost_centre", sa.String(10)),
     sa.Column("accounts", sa.Integer, nullable=False),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DELETE ROWS",
 )
-"""What the ways found, for each row how many accounts; a table of the connection, which costs no log and no vacuum."""
+"""What the ways found: for each row how many accounts, and of one the basic control account and the cost centre.
+
+Without an account it is the control account itself that was found. A table of the connection costs no log and no vacuum.
+"""
 
 POINTERS = {
     "account_id": import_row.c.account_id,
@@ -56,6 +60,7 @@ _FITS: Mapping[str, sa.ColumnElement[bool]] = {
 }
 _BY_CARD = {"card_number", "last_four"}
 _UNIQUE = {"account_id", "card_number"}
+_NOTED = card_account.c.id, card_account.c.control_account, card_account.c.cost_centre
 _ONE: sa.ColumnElement[int] = sa.literal_column("1")
 _below = sa.bindparam("below", type_=sa.String)
 _BELOW = sa.select(SET_UP.c.number).where(
@@ -89,31 +94,32 @@ def find_accounts(
 def _finding(way: tuple[str, ...], *, narrowed: bool) -> sa.Insert:
     """Note how many accounts every value of this way together leads to, and which where it is one."""
     if "control_account" in way:
-        found, place, name = _control_accounts(), SET_UP.c.number, "control_account"
+        found, place = _control_accounts(), SET_UP.c.number
     elif _UNIQUE & set(way):
-        found, place, name = _only_accounts(way), card_account.c.control_account, "account_id"
+        found, place = _only_accounts(way), card_account.c.control_account
     else:
-        found, place, name = _accounts(way), card_account.c.control_account, "account_id"
+        found, place = _accounts(way), card_account.c.control_account
     found = found.where(IS_IN_HAND, _is_not_found())
     if narrowed:
         found = found.where(place.in_(_BELOW))
-    return sa.insert(match).from_select(["line", "way", name, "accounts"], found)
+    return sa.insert(match).from_select([column.name for column in match.c], found)
 
 
 def _accounts(way: tuple[str, ...]) -> sa.Select[Any]:
     different = sa.func.count(card_account.c.id.distinct())
-    found = sa.select(import_row.c.line, _WAY, sa.func.min(card_account.c.id), different)
+    found = sa.select(import_row.c.line, _WAY, *map(sa.func.min, _NOTED), different)
     return found.select_from(_rows_with_accounts(way)).group_by(import_row.c.line)
 
 
 def _only_accounts(way: tuple[str, ...]) -> sa.Select[Any]:
-    return sa.select(import_row.c.line, _WAY, card_account.c.id, _ONE).select_from(_rows_with_accounts(way))
+    return sa.select(import_row.c.line, _WAY, *_NOTED, _ONE).select_from(_rows_with_accounts(way))
 
 
 def _control_accounts() -> sa.Select[Any]:
     """Select the control accounts whose numbers rows give, where these are billed centrally."""
     rows = import_row.join(SET_UP, SET_UP.c.number == POINTERS["control_account"])
-    return sa.select(import_row.c.line, _WAY, SET_UP.c.number, _ONE).select_from(rows).where(IS_CENTRAL)
+    found = sa.select(import_row.c.line, _WAY, sa.null(), SET_UP.c.number, sa.null(), _ONE)
+    return found.select_from(rows).where(IS_CENTRAL)
 
 
 def _rows_with_accounts(way: tuple[str, ...]) -> sa.FromClause:

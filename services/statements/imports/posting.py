@@ -17,7 +17,6 @@ from sqlalchemy.schema import CreateTable
 from services.statements.imports.matching import IS_IN_HAND, POINTERS, find_accounts, in_hand, match
 from services.statements.ledger import COLUMNS, TELL_STANDINGS, Stage
 from services.statements.model import (
-    card_account,
     file_import,
     import_finding,
     import_row,
@@ -26,7 +25,7 @@ from services.statements.model import (
     suspended,
 )
 from services.statements.payments import tell_payment
-from services.statements.queries.billing import BILLED_IN, BILLED_ON, SET_UP
+from services.statements.queries.billing import BILLED_IN, IS_CENTRAL, SET_UP
 from services.statements.rules import COUNTERS, SUSPENSE
 from shared.contracts.imports import ImportState, PostImport, RowOutcome
 from shared.contracts.statements import TransactionKind
@@ -79,7 +78,7 @@ def _post_batch(found: Any, tx: Transaction) -> int:
         "command_id": found.command_id,
     }
     session.execute(_lay_out(repeats=found.repeats), {**here, **facts})
-    new = len(_stage(postgresql_=is_postgresql(session)).post(session, tx.now))
+    new = _stage(postgresql_=is_postgresql(session)).post(session, tx.now, due["rows"])
     seen = due["rows"] - new
     waiting = _note_findings(here, session, seen=seen)
     session.execute(
@@ -139,10 +138,7 @@ def _lay_out(*, repeats: bool) -> sa.Insert:
     facts = {name: sa.bindparam(name, type_=type_) for name, type_ in _FACTS.items()}
     source = (
         import_row.outerjoin(match, sa.and_(found.line == row.line, found.accounts == 1))
-        .outerjoin(card_account, card_account.c.id == found.account_id)
-        .outerjoin(
-            SET_UP, SET_UP.c.number == sa.func.coalesce(card_account.c.control_account, found.control_account)
-        )
+        .outerjoin(SET_UP, SET_UP.c.number == found.control_account)
         .outerjoin(ledger_account, ledger_account.c.id == _billed_on)
     )
     known = SET_UP.c.number.is_not(None)
@@ -156,7 +152,7 @@ def _lay_out(*, repeats: bool) -> sa.Insert:
         "account_id": sa.case((fits, found.account_id)),
         "control_account": sa.case((fits, SET_UP.c.number)),
         "ledger_account": sa.case((fits, _billed_on), else_=sa.literal(f"{SUSPENSE}:") + row.currency),
-        "cost_centre": sa.func.coalesce(row.cost_centre, sa.case((fits, card_account.c.cost_centre))),
+        "cost_centre": sa.func.coalesce(row.cost_centre, sa.case((fits, found.cost_centre))),
         "posted_on": sa.func.coalesce(row.posted_on, facts["today"]),
         "counter": sa.case(
             *((row.kind == kind.value, sa.literal(f"{counter}:") + row.currency) for kind, counter in COUNTERS.items())
@@ -178,7 +174,9 @@ _FACTS: Mapping[str, sa.types.TypeEngine[Any]] = {
     "source": sa.String(),
     "command_id": sa.String(),
 }
-_billed_on = sa.func.coalesce(match.c.control_account, BILLED_ON)
+_billed_on = sa.case(
+    (sa.or_(IS_CENTRAL, match.c.account_id.is_(None)), SET_UP.c.number), else_=match.c.account_id
+)
 
 
 def _number_among_alike() -> sa.ColumnElement[int]:
