@@ -103,14 +103,15 @@ def plain(heading: str) -> str:
     return "".join(filter(str.isalnum, heading.casefold()))
 
 
-def _picker(places: Sequence[int | None]) -> Callable[[list[str]], list[str]]:
+def _picker(places: Sequence[int | None]) -> Callable[[list[str]], Sequence[str]]:
     """Return what picks the cells of a row; the blank one behind the last stands for those that are not there."""
     width = max((place + 1 for place in places if place is not None), default=0)
     get = itemgetter(*(width if place is None else place for place in places), width)
     blanks = [""] * (width + 1)
 
-    def pick(row: list[str]) -> list[str]:
-        padded = row[:width] + blanks[min(len(row), width) :]
-        return [cell.strip() for cell in get(padded)[:-1]]
+    def pick(row: list[str]) -> Sequence[str]:
+        cells = list(map(str.strip, row[:width]))
+        picked: tuple[str, ...] = get(cells + blanks[len(cells) :])
+        return picked[:-1]
 
     return pick

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from services.statements.imports.delimited import Raw, delimited_rows, fixed_rows
 from services.statements.imports.layout import Delimited, Fixed, Layout
-from services.statements.imports.rows import Incoming, PassedOver, Protect, Refused, RowReader, Stated
+from services.statements.imports.rows import Incoming, Protect, Refused, RowReader, Stated
 from services.statements.imports.text import Source
 from services.statements.imports.totals import ControlTotals, Difference
 from services.statements.imports.xml import xml_rows
@@ -30,17 +30,18 @@ class Reader:
         """Return every row that is one to post; raises Rejected where the file as a whole cannot be read."""
         for raw in raw_rows(stream, self._layout):
             row = self._rows.read(raw)
-            if isinstance(row, PassedOver):
-                self.passed_over += 1
-            elif isinstance(row, Stated):
-                self._note(self._totals.compare(row))
+            if isinstance(row, Incoming):
+                self.readable += 1
+            elif isinstance(row, Refused):
+                self.refused += 1
             else:
-                self._totals.add(row)
-                if isinstance(row, Incoming):
-                    self.readable += 1
+                if isinstance(row, Stated):
+                    self._note(self._totals.compare(row))
                 else:
-                    self.refused += 1
-                yield row
+                    self.passed_over += 1
+                continue
+            self._totals.add(row)
+            yield row
 
     def _note(self, differences: list[Difference]) -> None:
         self.differing += len(differences)

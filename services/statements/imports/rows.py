@@ -1,6 +1,7 @@
 """From the cells of a row to a transaction, or to all that is wrong with it."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -126,7 +127,10 @@ class RowReader:
         self._layout = layout
         self._protect = protect
         self._columns = list(layout.columns.values())
-        self._place = {name: place for place, name in enumerate(layout.columns)}
+        blank = len(
+            layout.columns
+        )  # of a cell behind the others, for the columns that the layout does not have
+        self._place = defaultdict(lambda: blank, {name: place for place, name in enumerate(layout.columns)})
         self._fixes = [(i, c) for i, c in enumerate(self._columns) if c.value or c.otherwise or c.pattern]
         self._contexts = [
             (self._condition(context.when), [self._place[name] for name in context.columns])
@@ -136,7 +140,7 @@ class RowReader:
         self._skips = [self._condition(when) for when in layout.skip]
         self._wanted = self._condition(layout.rows) if layout.rows else None
         self._key = [self._place[name] for name in layout.key.columns]
-        self._text_places = [(self._place.get(name), longest, points) for name, longest, points in _TEXTS]
+        self._text_places = [(self._place[name], longest, points) for name, longest, points in _TEXTS]
         self._remembered: dict[int, str] = {}
 
     def _condition(self, when: When) -> _Condition:
@@ -144,7 +148,7 @@ class RowReader:
 
     def read(self, raw: Raw) -> Row:
         """Return what a row of the file is."""
-        cells = list(raw.cells)
+        cells = [*raw.cells, ""]
         if not any(cells):
             return PassedOver(raw.line)
         for place, column in self._fixes:
@@ -173,8 +177,7 @@ class RowReader:
         figures = {}
         for measure, name in checks.items():
             currency = "original_currency" if measure is Measure.ORIGINAL_AMOUNT else "currency"
-            beside = self._place.get(currency)
-            figures[measure] = (cells[self._place[name]], cells[beside] if beside is not None else "")
+            figures[measure] = (cells[self._place[name]], cells[self._place[currency]])
         return figures
 
     def _transaction(self, raw: Raw, cells: list[str]) -> Incoming | Refused:
@@ -216,17 +219,15 @@ class RowReader:
     def _texts(self, cells: Sequence[str]) -> list[str | None]:
         """Return the texts that are taken as they are, in the order of `_TEXTS`."""
         return [
-            None
-            if place is None or not (cell := cells[place]) or (points and len(cell) > longest)
-            else cell[:longest]
+            cell[:longest] if (cell := cells[place]) and not (points and len(cell) > longest) else None
             for place, longest, points in self._text_places
         ]
 
     def _card_number(self, reading: "_Reading", cells: list[str]) -> str | None:
-        place = self._place.get("card_number")
-        number = "".join(cells[place].split()) if place is not None else ""
-        if not number or place is None:
+        place = self._place["card_number"]
+        if not cells[place]:
             return None
+        number = "".join(cells[place].split())
         if _CARD_NUMBER.fullmatch(number):
             number = self._protect(number)
         elif not _PROTECTED.fullmatch(number):
@@ -237,11 +238,11 @@ class RowReader:
 
     def _masked(self, cells: list[str]) -> list[str]:
         """Return the cells with no card number readable among them, whatever else is wrong with the row."""
-        place = self._place.get("card_number")
-        if place is not None and not _PROTECTED.fullmatch(cells[place]):
+        place = self._place["card_number"]
+        if not _PROTECTED.fullmatch(cells[place]):
             number = "".join(cells[place].split())
             cells[place] = self._protect(number) if _CARD_NUMBER.fullmatch(number) else "•" * len(number)
-        return cells
+        return cells[:-1]
 
     def _key_of(self, reading: "_Reading", cells: Sequence[str]) -> str:
         parts = [cells[place] for place in self._key]
@@ -271,15 +272,13 @@ class _Reading:
         self.findings.append(Finding(column, code, message))
 
     def matching(self, name: str, form: re.Pattern[str], words: str) -> str | None:
-        place = self._place.get(name)
-        text = self._cells[place] if place is not None else ""
+        text = self._cells[self._place[name]]
         if text and not form.fullmatch(text):
             self.fault(name, "unreadable", f"“{text}” is no {words}")
         return text or None
 
     def _given(self, name: str, *, optional: bool) -> str | None:
-        place = self._place.get(name)
-        cell = self._cells[place] if place is not None else ""
+        cell = self._cells[self._place[name]]
         if not cell and not optional:
             self.fault(name, "missing", "there is no value")
         return cell or None
@@ -331,12 +330,9 @@ class _Reading:
         return False
 
     def day(self, name: str) -> date | None:
-        place = self._place.get(name)
-        if place is None:
-            return None
-        column = self._layout.columns[name]
-        cell = self._given(name, optional=column.optional)
-        if cell is None or column.dates is None:
+        column = self._layout.columns.get(name)
+        cell = self._given(name, optional=column.optional) if column else None
+        if column is None or cell is None or column.dates is None:
             return None
         try:
             return column.dates.read(cell)

@@ -62,8 +62,10 @@ class AmountForm:
 
         With ``implied`` decimals the text has no decimal mark. A decimal too many is never rounded away.
         """
-        digits, negative = _unsigned(text, self.signs)
-        match = self._form.fullmatch(digits)
+        match, negative = self._form.fullmatch(text), False
+        if match is None:
+            digits, negative = _unsigned(text, self.signs)
+            match = self._form.fullmatch(digits)
         if match is None or not (match[1] or match[2]):
             raise Unreadable(f"“{text}” is no amount such as {self._example()}")
         whole, decimals = match[1] or "", match[2] or ""

@@ -1,10 +1,13 @@
 """Files become postings: to whom, once, resumed, and what is said of every row that is not posted as it stands."""
 
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from itertools import count
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from services.statements.imports.posting import post_imports
 from services.statements.tests.files import BASIC, CENTRAL, CSV, MASTER, OTHER_BASIC, Files
@@ -147,6 +150,33 @@ def test_a_row_that_was_posted_before_posts_nothing_and_says_so(files: Files) ->
     outcomes = [outcome for _, outcome, _ in files.findings(again)]
     assert outcomes[0] == "seen"
     assert sorted(outcomes[1:]) == ["seen", "suspended"]
+    files.assert_balanced()
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    brought=st.lists(st.lists(st.integers(1, 6), min_size=1, max_size=8), min_size=1, max_size=3),
+    batch=st.integers(1, 4),
+)
+def test_whatever_files_have_in_common_is_posted_once(
+    files: Files, monkeypatch: pytest.MonkeyPatch, brought: list[list[int]], batch: int
+) -> None:
+    """Whether all, some or none of a batch are new: each key moves money once, here as many cents as its number."""
+    monkeypatch.setattr("services.statements.imports.posting.BATCH", batch)
+    run = secrets.token_hex(4)
+    accounts = [files.open(f"{run}{part}", employee_id=f"{run}{part}") for part in range(2)]
+    posted = seen = 0
+    for number, keys in enumerate(brought):
+        rows = [f"{run}-{key},2026-02-01,0.0{key},{number},{run}{key % 2}" for key in keys]
+        import_id = files.load("\n".join(["Id,Date,Amount,Merchant,Employee", *rows]))
+        one = files.one(import_id)
+        posted, seen = posted + one.posted, seen + one.seen
+        assert [outcome for _, outcome, _ in files.findings(import_id)] == ["seen"] * one.seen
+    known = {key for keys in brought for key in keys}
+    assert (posted, posted + seen) == (len(known), sum(map(len, brought)))
+    balances = files.balances()
+    for part, account in enumerate(accounts):
+        assert balances.get(account, 0) == sum(key for key in known if key % 2 == part)
     files.assert_balanced()
 
 
