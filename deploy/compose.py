@@ -89,7 +89,9 @@ class Shape(ABC):
                 if self.settings.embedded
                 else max(5, self.settings.web_threads // 2)
             )
-            self._databases[service] = Database(self.database_url(service), pool_size=size)
+            self._databases[service] = Database(
+                self.database_url(service), pool_size=size, plans_once=self.service(service).plans_once
+            )
         return self._databases[service]
 
     def migrate(self, service: str) -> None:

@@ -45,21 +45,29 @@ _TRUSTED_SECONDS = 0.5
 # second to compile what runs for a millisecond.
 _SESSION = "-c statement_timeout=20000 -c timezone=utc -c jit=off"
 
+# What is planned for any values is thought to read so much that several processes would pay.
+_PLANNED_ONCE = "-c plan_cache_mode=force_generic_plan -c max_parallel_workers_per_gather=0"
+
 
 class Database:
     """The database of one service. ``url`` is SQLAlchemy's; nothing is connected before the first use.
 
-    Its errors name no values: they end up in logs.
+    ``plans_once`` has PostgreSQL plan each statement of a read once for a connection, whatever the values. Its errors name
+    no values: they end up in logs.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, plans_once: bool = False) -> None:
         parsed = make_url(url)
         self.is_postgresql = parsed.get_backend_name() == "postgresql"
         if self.is_postgresql:
             self._writers: sa.Engine = _postgresql(parsed, pool_size)
             # A read is a statement or two; BEGIN and ROLLBACK round it would cost more than the read.
             self._readers = _postgresql(
-                parsed, pool_size, isolation_level="AUTOCOMMIT", pool_reset_on_return=None
+                parsed,
+                pool_size,
+                plans_once=plans_once,
+                isolation_level="AUTOCOMMIT",
+                pool_reset_on_return=None,
             )
             self.engines: tuple[sa.Engine, ...] = (self._writers, self._readers)
         else:
@@ -99,14 +107,17 @@ class Database:
             engine.dispose()
 
 
-def _postgresql(url: sa.URL, pool_size: int, **options: Any) -> sa.Engine:
+def _postgresql(url: sa.URL, pool_size: int, *, plans_once: bool = False, **options: Any) -> sa.Engine:
+    session = {"connect_timeout": 5, "options": _SESSION}
+    if plans_once:
+        session |= {"options": f"{_SESSION} {_PLANNED_ONCE}", "prepare_threshold": 0}
     engine = sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=5,
         hide_parameters=True,
-        connect_args={"connect_timeout": 5, "options": _SESSION},
+        connect_args=session,
         **options,
     )
 

@@ -84,6 +84,7 @@ class Service:
     ``places`` goes by the kind that a contract's scoped fields name: ids in, the control accounts above each out.
     ``settle_item`` is told what became of an item of a bulk command that was accepted first and took effect later.
     ``check`` raises BadSettings where the service could not do its work with these settings; a worker asks it first.
+    ``plans_once`` has PostgreSQL plan its reads as `Database` says.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Service:
     places: Mapping[str, Places] = field(default_factory=dict)
     settle_item: Settlement | None = None
     check: Callable[[Settings], None] | None = None
+    plans_once: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a declaration that contradicts the contracts."""

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response
 
-from services.tracking.queries import get_progress
+from services.tracking.queries.requests import get_progress
 from shared.actor import EVERYWHERE, Actor, Party
 from shared.messaging.transaction import Reader
 from shared.service import Running

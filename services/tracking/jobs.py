@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.tracking import months
-from services.tracking.finding import LINGERING, SLACK
 from services.tracking.model import day, mark, request, request_key, step, tally
+from services.tracking.queries.scope import LINGERING, SLACK
 from services.tracking.rules import LINGERS_AFTER, WAITING
 from shared.contracts.outcomes import RequestStatus
 from shared.database import given_values, insert, is_postgresql, values_parameter

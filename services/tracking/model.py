@@ -12,6 +12,7 @@ from shared.messaging.inbox import define_inbox
 from shared.messaging.outbox import define_outbox
 
 metadata = sa.MetaData()
+LEVELS = ("master", "intermediate", "basic")
 # Hardly any request comes over these.
 RARE_CHANNELS = (Channel.OPERATOR, Channel.SYSTEM)
 _BY_MONTH = "RANGE (received_at)"
@@ -107,9 +108,21 @@ _newest(
     "request_of_principal", "on_behalf_of", only=request.c.on_behalf_of.is_not(None),
     beside=("actor", "master", "intermediate", "basic", "exceptional", "account_id"),
 )  # fmt: skip
-_newest("request_exceptional", "exceptional", only=_EXCEPTIONAL)
-_newest("request_exceptional_of_actor", "actor", "exceptional", only=_EXCEPTIONAL)
-_newest("request_exceptional_of_master", "master", "exceptional", only=_EXCEPTIONAL)
+_newest(
+    "request_exceptional", "exceptional", only=_EXCEPTIONAL,
+    beside=("due_at", "approver_function", "actor", "on_behalf_of", *LEVELS),
+)  # fmt: skip
+for _whose in ("actor", "master", "intermediate", "basic"):
+    _newest(f"request_exceptional_of_{_whose}", _whose, "exceptional", only=_EXCEPTIONAL)
+
+# Under which control accounts anything was ever asked by or for a user; one that there is none of is empty. It tells whose
+# own requests all lie where they see everything anyway.
+workplace = sa.Table(
+    "workplace",
+    metadata,
+    sa.Column("user_id", sa.String(64), primary_key=True),
+    *(sa.Column(level, sa.String(15), primary_key=True) for level in LEVELS),
+)
 
 # ``received_at`` is the request's; ``decision`` says what a person decided about the request.
 step = sa.Table(
@@ -136,6 +149,7 @@ control_account = sa.Table(
     sa.Column("parent", sa.String(15)),
     sa.Column("level", sa.String(12), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Index("control_account_of_parent", "parent"),
 )
 
 # Card accounts, as far as requests are found by them; accounts tells of each that is opened, renamed or transferred. The
@@ -152,7 +166,7 @@ account = sa.Table(
     sa.Column("placed", sa.Integer, nullable=False),
     sa.Index("account_by_name", "name_key"),
     sa.Index("account_by_embossed_name", "embossed_name"),
-    sa.Index("account_of_basic", "basic"),
+    sa.Index("account_of_basic", "basic", "product", "account_id"),
 )
 
 # How many requests of a day stand at each status, of each master control account; an empty master stands for all. It

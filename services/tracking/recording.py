@@ -1,7 +1,7 @@
 """Records commands and outcomes, a batch at a time, so that any order and any repetition ends in the same state.
 
 A status only ever moves to a higher rank. An outcome that overtook its command makes a stub, which the command fills in.
-Workers lock keys, then days, then requests, each in order, so that no two ever wait for each other in a ring.
+Workers lock keys, then days, then requests, then workplaces, each in order, so that no two ever wait for each other in a ring.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,9 +16,10 @@ import structlog
 
 from services.tracking.counting import recount_later
 from services.tracking.keys import Key, register
-from services.tracking.model import request, step
+from services.tracking.model import LEVELS, request, step
 from services.tracking.months import make_months
 from services.tracking.rules import STUB_SERVICE_TIME, exceptional, service_time_of, spoken
+from services.tracking.workplaces import note_workplaces
 from shared.contracts.base import Kind, Message
 from shared.contracts.outcomes import OUTCOMES, RequestStatus, status_of
 from shared.contracts.schema import masked
@@ -28,13 +29,12 @@ from shared.messaging.transaction import Transaction
 from shared.service import Observed
 
 _OUTCOMES = {cls.contract.key for cls in OUTCOMES}
-_LEVELS = ("master", "intermediate", "basic")
 _COMMAND_FILLS = (
     "type",
     "payload",
     "fingerprint",
     "account_id",
-    *_LEVELS,
+    *LEVELS,
     "actor",
     "on_behalf_of",
     "channel",
@@ -61,6 +61,7 @@ def record(seen: Sequence[Observed], tx: Transaction) -> None:
     rows = _rows(commands, outcomes, tx)
     keys = _place(rows, tx)
     saved = {row.command_id: row for row in _upsert(tx, list(rows.values()))}
+    note_workplaces(tx.session, rows.values())
     _record_steps([one.envelope for one in commands], outcomes, keys, tx)
     _tell(commands, outcomes, saved, tx)
 
@@ -214,7 +215,7 @@ def _became(envelope: Envelope, outcome: Message) -> dict[str, Any]:
 def _known_of(envelope: Envelope, type_: str, service_time: timedelta) -> dict[str, Any]:
     """Return a row with what command and outcome alike know of the request."""
     row: dict[str, Any] = dict.fromkeys(_COLUMNS)
-    row.update(zip(_LEVELS, envelope.scope, strict=False))
+    row.update(zip(LEVELS, envelope.scope, strict=False))
     row.update(
         type=type_, actor=envelope.actor, on_behalf_of=envelope.on_behalf_of, channel=envelope.channel.value,
         received_at=envelope.time, due_at=envelope.time + service_time,

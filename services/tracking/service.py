@@ -3,11 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
-from services.tracking import handlers, jobs, queries
+from services.tracking import handlers, jobs
 from services.tracking.api import endpoints
 from services.tracking.counting import count_days
 from services.tracking.model import metadata
-from services.tracking.overview import get_overview
+from services.tracking.queries import requests
+from services.tracking.queries.overview import get_overview
 from services.tracking.reactions import note_account, note_control_account, note_name, note_transfer
 from services.tracking.recording import record
 from shared.contracts import accounts as accounts_language
@@ -32,11 +33,11 @@ service = Service(
         accounts_language.AccountHolderChanged: note_name,
     },
     queries={
-        language.FindRequests: queries.find_requests,
-        language.SearchRequests: queries.search_requests,
-        language.GetRequest: queries.get_request,
+        language.FindRequests: requests.find_requests,
+        language.SearchRequests: requests.search_requests,
+        language.GetRequest: requests.get_request,
         language.GetRequestOverview: get_overview,
-        language.ListServiceTimes: queries.list_service_times,
+        language.ListServiceTimes: requests.list_service_times,
     },
     jobs=(
         Job(name="enter-lingering", every=timedelta(seconds=5), run=jobs.enter_lingering),
@@ -46,4 +47,5 @@ service = Service(
     ),
     observe=record,
     endpoints=endpoints,
+    plans_once=True,
 )

@@ -80,7 +80,7 @@ def upgrade() -> None:
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.create_index("account_by_embossed_name", ["embossed_name"], unique=False)
         batch_op.create_index("account_by_name", ["name_key"], unique=False)
-        batch_op.create_index("account_of_basic", ["basic"], unique=False)
+        batch_op.create_index("account_of_basic", ["basic", "product", "account_id"], unique=False)
 
     op.create_table(
         "control_account",
@@ -90,6 +90,9 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
     )
+    with op.batch_alter_table("control_account", schema=None) as batch_op:
+        batch_op.create_index("control_account_of_parent", ["parent"], unique=False)
+
     op.create_table(
         "day",
         sa.Column("day", sa.Date(), nullable=False),
@@ -158,6 +161,15 @@ def upgrade() -> None:
             "request_exceptional",
             ["exceptional", "received_at", "command_id"],
             unique=False,
+            postgresql_include=[
+                "due_at",
+                "approver_function",
+                "actor",
+                "on_behalf_of",
+                "master",
+                "intermediate",
+                "basic",
+            ],
             postgresql_where=sa.text("exceptional IS NOT NULL"),
             sqlite_where=sa.text("exceptional IS NOT NULL"),
         )
@@ -171,6 +183,20 @@ def upgrade() -> None:
         batch_op.create_index(
             "request_exceptional_of_master",
             ["master", "exceptional", "received_at", "command_id"],
+            unique=False,
+            postgresql_where=sa.text("exceptional IS NOT NULL"),
+            sqlite_where=sa.text("exceptional IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "request_exceptional_of_intermediate",
+            ["intermediate", "exceptional", "received_at", "command_id"],
+            unique=False,
+            postgresql_where=sa.text("exceptional IS NOT NULL"),
+            sqlite_where=sa.text("exceptional IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "request_exceptional_of_basic",
+            ["basic", "exceptional", "received_at", "command_id"],
             unique=False,
             postgresql_where=sa.text("exceptional IS NOT NULL"),
             sqlite_where=sa.text("exceptional IS NOT NULL"),
@@ -264,6 +290,14 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("master", "day", "status"),
+    )
+    op.create_table(
+        "workplace",
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("master", sa.String(length=15), nullable=False),
+        sa.Column("intermediate", sa.String(length=15), nullable=False),
+        sa.Column("basic", sa.String(length=15), nullable=False),
+        sa.PrimaryKeyConstraint("user_id", "master", "intermediate", "basic"),
     )
     if op.get_bind().dialect.name == "postgresql":
         op.execute("create schema months")

@@ -117,6 +117,6 @@ def service_under_test() -> Service:
 @pytest.fixture
 def tracking(tables: str) -> Iterator[Tracking]:
     """The service without any request."""
-    database = Database(tables)
+    database = Database(tables, plans_once=service.plans_once)
     yield Tracking(database)
     database.close()

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from services.tracking.tests.conftest import (
     BASIC,
@@ -202,7 +203,7 @@ def test_everybody_finds_the_own_requests_and_those_made_for_them(
 def test_a_name_that_too_many_have_is_looked_for_among_the_newest(
     tracking: Tracking, asked: dict[str, Envelope], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.tracking.finding.MOST_NAMED", 0)
+    monkeypatch.setattr("services.tracking.queries.search.MOST_NAMED", 0)
     assert found(tracking, asked, name="smi") == ["done", "refused", "waits", "suspension", "old"]
     assert found(tracking, asked, user("zoe", VIEW), name="s") == [
         "done",
@@ -219,7 +220,7 @@ def test_what_is_rare_is_found_as_what_is_common(
     tracking: Tracking, asked: dict[str, Envelope], monkeypatch: pytest.MonkeyPatch, rare: int
 ) -> None:
     """Only the way to it differs: along what is rare, or along what may be seen."""
-    monkeypatch.setattr("services.tracking.finding.RARE", rare)
+    monkeypatch.setattr("services.tracking.queries.search.RARE", rare)
     eve, zoe = user("eve", VIEW, over=["400000000000000"]), user("zoe", VIEW, over=[MASTER])
     for by in ({"type": "accounts.cancel-account"}, {"channel": Channel.API}):
         assert found(tracking, asked, eve, **by) == ["new", "elsewhere"]
@@ -265,3 +266,21 @@ def test_what_lingers_is_found_however_old_it_is(tracking: Tracking, asked: dict
     assert found(tracking, {**asked, "late": late}, overdue=True) == ["new", "waits", "suspension", "late"]
     tracking.hear(tracking.outcome(late, CommandCompleted), tracking.outcome(asked["new"], CommandCompleted))
     assert found(tracking, asked, status=RequestStatus.RECEIVED) == []
+
+
+def test_a_search_is_planned_once_for_all_that_ask_alike(
+    tracking: Tracking, asked: dict[str, Envelope]
+) -> None:
+    """ADR 23. To plan it anew for each would take PostgreSQL longer than to carry it out."""
+    if not tracking.database.is_postgresql:
+        pytest.skip("SQLite plans no statement twice anyway")
+    for name in ("smith", "garcia", "nobody"):
+        found(tracking, asked, user("zoe", VIEW, over=[MASTER]), name=name)
+    with tracking.database.read() as session:
+        plans = session.execute(
+            sa.text(
+                "select sum(generic_plans) as once, sum(custom_plans) as anew from pg_prepared_statements"
+            )
+        ).one()
+    assert plans.once > 0
+    assert plans.anew == 0

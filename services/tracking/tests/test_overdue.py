@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.tracking.model import request
-from services.tracking.overview import get_overview
-from services.tracking.queries import find_requests
+from services.tracking.queries.overview import get_overview
+from services.tracking.queries.requests import find_requests
 from services.tracking.service import service
 from shared.actor import EVERYWHERE, Actor, Party
 from shared.contracts.tracking import FindRequests, GetRequestOverview

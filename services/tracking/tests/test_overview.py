@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.tracking import overview
 from services.tracking.model import day
+from services.tracking.queries import overview
 from services.tracking.tests.conftest import BASIC, ELSEWHERE, ISSUER, MASTER, NOON, PATH, Tracking, user
 from shared.actor import Actor
 from shared.contracts.base import Message

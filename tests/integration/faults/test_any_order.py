@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from deploy.keys import make_keys
 from services.tracking.model import request, step
-from services.tracking.overview import get_overview
+from services.tracking.queries.overview import get_overview
 from services.tracking.rules import spoken
 from services.tracking.service import service
 from shared.actor import EVERYWHERE, Actor, Party, Verifier

@@ -1,14 +1,16 @@
-"""Reads of requests. `Scope`, in finding.py, is the only way to what a caller may see."""
+"""Reads of requests: lists, one with its timeline, where many stand, and how long each kind may take."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
-from services.tracking.finding import Condition, Scope, Search, find, named
 from services.tracking.model import request, request_key, step
+from services.tracking.queries.criteria import IS_IT, Query, it
+from services.tracking.queries.scope import scope_of
+from services.tracking.queries.search import find
 from services.tracking.rules import is_late, read_tracking_number, service_time_of, spoken
 from shared.contracts.base import Page, catalogue
 from shared.contracts.outcomes import RequestStatus
@@ -27,7 +29,7 @@ from shared.contracts.types import Channel
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.errors import NotFound, Rejected
 from shared.messaging.transaction import Reader
-from shared.web.paging import decode_cursor, page_of
+from shared.web.paging import page_of
 
 
 def find_requests(query: FindRequests, reader: Reader) -> Page[RequestRow]:
@@ -47,64 +49,35 @@ def search_requests(query: SearchRequests, reader: Reader) -> Page[RequestRow]:
     return _page(query, accounts, reader)
 
 
-def _page(
-    query: FindRequests | SearchRequests, account_ids: set[str] | None, reader: Reader
-) -> Page[RequestRow]:
-    wanted: list[Condition] = []
+def _page(query: Query, account_ids: set[str] | None, reader: Reader) -> Page[RequestRow]:
+    key = None
     if query.tracking_number:
-        number = _number(query.tracking_number, "tracking_number")
-        wanted = _is_it(request_key.c.tracking_number == number, reader)
-        if not wanted:
+        key = _key(request_key.c.tracking_number, _number(query.tracking_number, "tracking_number"), reader)
+        if key is None:
             return Page(data=[], has_more=False, next_cursor=None, total=None)
-    about = named(query.name, query.product) if query.name or query.product else None
-    search = Search(
-        wanted=wanted,
-        type=query.type,
-        channel=query.channel,
-        status=query.status,
-        overdue=query.overdue,
-        about=about,
-        account_ids=account_ids,
-        work_of=query.work_of,
-        control_account=query.control_account,
-        received_from=query.received_from,
-        received_before=query.received_before,
-        before=_place(query.cursor),
-        limit=query.limit + 1,
-    )
     return page_of(
-        find(search, reader),
+        find(query, account_ids, key, reader),
         query.limit,
         lambda row: _row(row, reader.now),
         lambda row: (row.received_at.isoformat(), row.command_id),
     )
 
 
-def _place(cursor: str | None) -> tuple[datetime, str] | None:
-    last = decode_cursor(cursor, str, str)
-    if last is None:
-        return None
-    try:
-        return datetime.fromisoformat(last[0]).astimezone(UTC), last[1]
-    except ValueError:
-        raise Rejected("bad_cursor", "This cursor is not one that a list gave out.", "cursor") from None
-
-
-def _is_it(named_so: Condition, reader: Reader) -> list[Condition]:
-    """Return the conditions on a request of this name, its instant among them; none where there is no such request."""
-    key = reader.session.execute(sa.select(request_key).where(named_so)).first()
-    if key is None:
-        return []
-    return [request.c.received_at == key.received_at, request.c.command_id == key.command_id]
+def _key(column: sa.Column[str], value: str, reader: Reader) -> sa.Row[Any] | None:
+    """Return the key of the request of a tracking number or of a command id, None where there is no such request."""
+    return reader.session.execute(sa.select(request_key).where(column == value)).first()
 
 
 def get_request(query: GetRequest, reader: Reader) -> RequestDetail:
     """Return one request with its timeline, by tracking number or command id (TRK-03)."""
     text = query.tracking_number
-    by_id = request_key.c.command_id == text
-    found = _is_it(by_id if len(text) == 36 else request_key.c.tracking_number == _number(text, None), reader)
-    statement = sa.select(request).where(Scope.of(reader).visible, *found)
-    row = reader.session.execute(statement).first() if found else None
+    if len(text) == 36:
+        key = _key(request_key.c.command_id, text, reader)
+    else:
+        key = _key(request_key.c.tracking_number, _number(text, None), reader)
+    scope, given = scope_of(reader)
+    statement = sa.select(request).where(IS_IT, scope.visible)
+    row = reader.session.execute(statement, given | it(key)).first() if key else None
     if row is None:
         raise NotFound("request", "tracking_number")
     mine = sa.and_(step.c.received_at == row.received_at, step.c.command_id == row.command_id)
@@ -139,12 +112,13 @@ def get_progress(command_ids: Sequence[str], reader: Reader) -> dict[str, dict[s
         request.c.received_at == request_key.c.received_at, request.c.command_id == request_key.c.command_id
     )
     ids = given_values(postgresql_=is_postgresql(reader.session))
+    scope, given = scope_of(reader)
     statement = (
         sa.select(request)
         .select_from(request_key.join(request, mine))
-        .where(request_key.c.command_id.in_(ids), Scope.of(reader).visible)
+        .where(request_key.c.command_id.in_(ids), scope.visible)
     )
-    found = reader.session.execute(statement, values_parameter(command_ids))
+    found = reader.session.execute(statement, given | values_parameter(command_ids))
     return {
         row.command_id: {
             "tracking_number": spoken(row.tracking_number),

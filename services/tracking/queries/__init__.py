@@ -1,0 +1,1 @@
+"""Reads of requests; what a caller may see is decided in scope.py alone."""
