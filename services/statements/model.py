@@ -17,7 +17,8 @@ from shared.messaging.outbox import define_outbox
 metadata = sa.MetaData()
 
 # What is heard of the structure. ``placed`` and ``configured`` are the versions that told of the parent and of the
-# settings; a setting that is null is inherited. Cycles up to ``closed_through`` are closed.
+# settings; a setting that is null is inherited. Cycles up to ``closed_through`` are closed. ``language`` is that in which
+# holders were last written to about their statements, and ``delivered`` the version that told of it.
 control_account = sa.Table(
     "control_account",
     metadata,
@@ -30,6 +31,8 @@ control_account = sa.Table(
     sa.Column("billing_model", sa.String(20)),
     sa.Column("billing_currency", sa.String(3)),
     sa.Column("statement_option", sa.String(20)),
+    sa.Column("language", sa.String(2)),
+    sa.Column("delivered", sa.Integer, nullable=False, default=0),
     sa.Column("opened_on", sa.Date, nullable=False),
     sa.Column("closed_through", sa.Date, nullable=False),
 )
@@ -194,6 +197,15 @@ paper_off_due = sa.Table(
     metadata,
     sa.Column("account_id", sa.String(30), primary_key=True),
     sa.Column("language", sa.String(2), nullable=False),
+)
+
+# What closings made and holders have to be told of: the ids of some statements, up to as many as are closed at once, so that
+# a closing writes one row for them all.
+ready_due = sa.Table(
+    "ready_due",
+    metadata,
+    sa.Column("id", sa.String(30), primary_key=True),
+    sa.Column("statements", sa.Text, nullable=False),
 )
 
 # A file of transactions or payments. Its rows lie in ``import_row`` until they are posted up to ``position``, a line of the

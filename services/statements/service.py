@@ -77,6 +77,7 @@ service = Service(
         Errand(name=making.MAKE_EXPORTS, every=timedelta(seconds=1), run=making.make_exports),
         Job(name="forget-imports", every=timedelta(seconds=10), run=forgetting.forget_imports),
         Job(name=delivery.TELL_PAPER_OFF, every=timedelta(minutes=1), run=delivery.tell_paper_off),
+        Job(name=delivery.TELL_READY, every=timedelta(seconds=5), run=delivery.tell_statements_ready),
         Errand(name=closing.CLOSE_CYCLES, every=timedelta(seconds=10), run=closing.close_cycles),
     ],
     endpoints=file_endpoints,

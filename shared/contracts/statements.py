@@ -284,6 +284,23 @@ class PaperStatementsEnded(Message):
     language: Language
 
 
+@event("statements")
+class StatementReady(Message):
+    """A holder with an e-mail address has a new statement (NOT-05); below zero the balance is a credit."""
+
+    statement_id: NewStatementId
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    first_name: Name
+    last_name: Name
+    email: Email
+    language: Language
+    closed_on: date
+    due_on: date
+    balance: MinorUnits
+    currency: Currency
+
+
 # Views and reads
 
 

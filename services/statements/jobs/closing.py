@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.statements.jobs.delivery import queue_ready
 from services.statements.jobs.standings import AGE_DEBTS
 from services.statements.model import card_account, control_account, ledger_account, statement
 from services.statements.queries.billing import SET_UP
@@ -95,6 +96,7 @@ def _close(number: str, closes_on: date, tx: Transaction) -> tuple[int, int]:
     if made:
         told = StatementsIssued(control_account=number, closed_on=closes_on, due_on=due_on, statements=made)
         tx.publish(told, subject=number)
+        queue_ready([one.statement_id for one in made if one.account_id], tx)
     return len(ids), len(made)
 
 

@@ -73,6 +73,8 @@ def upgrade() -> None:
         sa.Column("billing_model", sa.String(length=20), nullable=True),
         sa.Column("billing_currency", sa.String(length=3), nullable=True),
         sa.Column("statement_option", sa.String(length=20), nullable=True),
+        sa.Column("language", sa.String(length=2), nullable=True),
+        sa.Column("delivered", sa.Integer(), nullable=False),
         sa.Column("opened_on", sa.Date(), nullable=False),
         sa.Column("closed_through", sa.Date(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
@@ -406,6 +408,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("command_id"),
     )
     op.create_index(op.f("ix_held_expires_at"), "held", ["expires_at"], unique=False)
+    op.create_table(
+        "ready_due",
+        sa.Column("id", sa.String(length=30), nullable=False),
+        sa.Column("statements", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
     if op.get_bind().dialect.name == "postgresql":
         # Posting changes no indexed column of these, so a row is updated in place where its page has room.
         op.execute("alter table card_account set (fillfactor = 85)")
