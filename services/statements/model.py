@@ -32,7 +32,7 @@ control_account = sa.Table(
     sa.Column("billing_currency", sa.String(3)),
     sa.Column("statement_option", sa.String(20)),
     sa.Column("language", sa.String(2)),
-    sa.Column("delivered", sa.Integer, nullable=False, default=0),
+    sa.Column("delivered", sa.Integer, nullable=False, server_default="0"),
     sa.Column("opened_on", sa.Date, nullable=False),
     sa.Column("closed_through", sa.Date, nullable=False),
 )

@@ -74,7 +74,7 @@ def upgrade() -> None:
         sa.Column("billing_currency", sa.String(length=3), nullable=True),
         sa.Column("statement_option", sa.String(length=20), nullable=True),
         sa.Column("language", sa.String(length=2), nullable=True),
-        sa.Column("delivered", sa.Integer(), nullable=False),
+        sa.Column("delivered", sa.Integer(), server_default="0", nullable=False),
         sa.Column("opened_on", sa.Date(), nullable=False),
         sa.Column("closed_through", sa.Date(), nullable=False),
         sa.PrimaryKeyConstraint("number"),

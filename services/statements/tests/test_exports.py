@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import given as given_
 from hypothesis import strategies as st
 
 from services.statements.exports import making, writing
+from services.statements.handlers import coding as coding_handler
 from services.statements.model import export_piece, exported, posting
 from services.statements.tests.programme import ABOVE, KUWAIT, KYOTO, MASTER, SALES, TRAVEL, Programme
 from services.statements.tests.test_coding import code, spent
@@ -33,6 +35,7 @@ from shared.contracts.reconciliation import (
 from shared.contracts.statements import CorrectTransaction, FindTransactions
 from shared.errors import NotFound
 from shared.messaging.envelope import decode
+from shared.testing.eventually import eventually
 
 ELSEWHERE = "9" * 15
 
@@ -365,6 +368,37 @@ def test_two_exports_at_once_never_have_one_transaction_in_both(
     for one in programme.ask(ListExports()).data:
         for row in lines_of(programme, one.export_id):
             assert row["ledger_code"] == now[row["transaction_id"]], "coded behind the lock"
+
+
+def test_nothing_is_coded_between_what_is_written_and_its_lock(
+    programme: Programme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export that begins while somebody codes waits for that; on SQLite nobody else writes meanwhile anyway."""
+    if not programme.database.is_postgresql:
+        pytest.skip("one writer at a time")
+    transaction = spent(programme, programme.open())
+    worker = programme.new_worker()
+    worker.process([programme.command(asked(programme))])
+    check = coding_handler._must_be_free
+    with ThreadPoolExecutor() as pool:
+
+        def meanwhile(*args: Any) -> None:
+            check(*args)
+            making_it = pool.submit(worker.run_jobs)
+            eventually(lambda: making_it.done() or waits_for_a_lock(programme), describe="the export waits")
+
+        with monkeypatch.context() as during:
+            during.setattr(coding_handler, "_must_be_free", meanwhile)
+            assert code(programme, transaction, ledger_code="6000") == {"transactions": 1}
+    programme.pass_by(minutes=1)
+    (made,) = programme.ask(ListExports()).data
+    assert [row["ledger_code"] for row in lines_of(programme, made.export_id)] == ["6000"]
+
+
+def waits_for_a_lock(programme: Programme) -> bool:
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    with programme.database.read() as session:
+        return bool(session.scalar(sa.text(waiting)))
 
 
 def _coding(id_: str) -> CodeTransactions:
