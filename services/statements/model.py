@@ -330,8 +330,9 @@ coding = sa.Table(
     sa.Column("coded_at", Instant, nullable=False),
 )
 
-# A file of transactions for the client's books. While it is made, ``last_day`` and ``last_id`` say up to which posting it
-# has come. ``layout_text`` is the layout as it was when the export was asked for.
+# A file of transactions for the client's books. While it is made, ``taken_through`` is the day up to which it has taken its
+# postings, ``last_day`` and ``last_id`` are the last one that it has written. ``layout_text`` is the layout as it was when
+# the export was asked for.
 export = sa.Table(
     "export",
     metadata,
@@ -345,6 +346,7 @@ export = sa.Table(
     sa.Column("coded_only", sa.Boolean, nullable=False),
     sa.Column("file_name", sa.String(60), nullable=False),
     sa.Column("media_type", sa.String(60), nullable=False),
+    sa.Column("taken_through", sa.Date),
     sa.Column("last_day", sa.Date),
     sa.Column("last_id", sa.String(30)),
     sa.Column("transactions", sa.BigInteger, nullable=False),
@@ -372,7 +374,9 @@ exported = sa.Table(
     "exported",
     metadata,
     sa.Column("posting_id", sa.String(30), primary_key=True),
-    sa.Column("export_id", sa.String(30), nullable=False, index=True),
+    sa.Column("export_id", sa.String(30), nullable=False),
+    sa.Column("posted_on", sa.Date, nullable=False),
+    sa.Index("exported_in_order", "export_id", "posted_on", "posting_id"),
 )
 
 # The file of an export in pieces, by the byte at which each begins: it is fetched as it was made, whatever changes since.

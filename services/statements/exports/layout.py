@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 
 EXPORT_FACTS = ("export_id", "control_account", "posted_from", "posted_to", "made_on")
 """What is known of the export itself; any line may have it."""
@@ -66,7 +67,12 @@ class DateForm:
 
     def write(self, day: date) -> str:
         """Return a date in this form."""
-        return day.strftime(_DATE_FORM.sub(lambda part: _PARTS[part.group()], self.form.replace("%", "%%")))
+        return _written(self.form, day)
+
+
+@lru_cache(maxsize=4096)
+def _written(form: str, day: date) -> str:
+    return day.strftime(_DATE_FORM.sub(lambda part: _PARTS[part.group()], form.replace("%", "%%")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,20 @@
-"""Makes exports: some transactions at a time are locked, written and counted, each portion in one transaction.
+"""Makes exports: first each takes its transactions, day by day, then it writes and counts them, some at a time.
 
-Whoever dies leaves an export where its last portion ended, and the next worker goes on from there. What a portion takes is
-locked first and read afterwards, and whoever codes locks too: so no coding comes between what is written and its lock.
+Each step is a transaction with how far the export has come: whoever dies leaves it where the last one ended, and the next
+worker goes on from there. What is taken is locked by its posting, as whoever codes locks it, so that no coding comes
+between what is taken and what is written of it.
 """
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cache
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from services.statements.exports.layout import Layout
 from services.statements.exports.layout_file import read_layout
 from services.statements.exports.writing import DoesNotFit, closing_of, lines_of, opening_of
 from services.statements.model import card_account, coding, export, export_piece, exported, posting
@@ -22,13 +23,8 @@ from shared.contracts.outcomes import CommandRejected
 from shared.contracts.reconciliation import ExportState, ExportTotal, ExportTransactions, TransactionsExported
 from shared.contracts.types import Channel
 from shared.database import (
-    GIVEN,
-    given_rows,
-    given_values,
     insert,
     is_postgresql,
-    rows_parameter,
-    values_parameter,
 )
 from shared.days import day_of
 from shared.messaging.transaction import Transaction
@@ -52,7 +48,7 @@ def make_exports(transact: Transact) -> int:
             found = _next(tx.session)
             if found is None:
                 return done
-            done += _make_portion(found, tx)
+            done += _go_on(found, tx)
             if time.monotonic() > until:
                 tx.wake(MAKE_EXPORTS)
                 return done
@@ -82,84 +78,72 @@ def _next(session: orm.Session) -> Any:
     return session.execute(first.with_for_update(skip_locked=True)).one_or_none()
 
 
-def _make_portion(found: Any, tx: Transaction) -> int:
-    """Write the next transactions of an export, or end it; returns how many were written."""
+def _go_on(found: Any, tx: Transaction) -> int:
+    """Take the transactions of the next day, or write the next ones; returns how many were written."""
     layout = read_layout(found.layout_text, found.layout)
-    due = tx.session.execute(_due(found, layout.kinds)).all()
-    mine = _lock([row.id for row in due], found.id, tx.session)
-    about = _about(found, tx)
-    totals = {total.currency: total for total in totals_of(found)}
-    rows = _rows(mine, tx.session)
+    day = _next_day(found, tx.session)
+    if day is not None:
+        _take(found, day, layout.kinds, tx.session)
+        return 0
     try:
-        content = opening_of(layout, about) if found.last_id is None else b""
-        content += lines_of(layout, _facts(rows, about, first=found.transactions + 1))
-        _count(rows, totals)
-        is_last = len(due) < PORTION
-        if is_last:
-            content += closing_of(layout, _closing_facts(totals.values(), about))
+        return _write(found, layout, tx)
     except DoesNotFit as problem:
         _give_up(found, str(problem), tx)
         return 0
-    if content:
-        tx.session.execute(
-            sa.insert(export_piece).values(export_id=found.id, begins_at=found.bytes, content=content)
-        )
-    made: dict[str, Any] = {
-        "transactions": found.transactions + len(rows),
-        "totals": orjson.dumps([totals[currency] for currency in sorted(totals)]).decode(),
-        "bytes": found.bytes + len(content),
-    }
-    if due:
-        made |= {"last_day": due[-1].posted_on, "last_id": due[-1].id}
-    if is_last:
+
+
+def _next_day(found: Any, session: orm.Session) -> date | None:
+    """Return the next day of the period on which anything was posted."""
+    day = posting.c.posted_on
+    untaken = day > found.taken_through if found.taken_through else day >= found.posted_from
+    following: date | None = session.scalar(
+        sa.select(sa.func.min(day)).where(untaken, day <= found.posted_to)
+    )
+    return following
+
+
+def _take(found: Any, day: date, kinds: Collection[str], session: orm.Session) -> None:
+    """Enter the postings of a day that are in no export; what another takes at the same moment stays with that one."""
+    criteria = exportable(found.control_account, day, day, kinds, coded_only=found.coded_only)
+    free = (
+        sa.select(posting.c.id, sa.literal(found.id), posting.c.posted_on)
+        .select_from(POSTINGS)
+        .where(*criteria)
+        .order_by(posting.c.id)
+        .with_for_update(of=posting)
+    )
+    taking = insert(exported, postgresql_=is_postgresql(session))
+    names = [column.name for column in exported.c]
+    session.execute(taking.from_select(names, free).on_conflict_do_nothing())
+    session.execute(sa.update(export).where(export.c.id == found.id).values(taken_through=day))
+
+
+def _write(found: Any, layout: Layout, tx: Transaction) -> int:
+    """Write the next transactions of an export, and end it after the last ones; raises DoesNotFit, having changed nothing."""
+    about = _about(found, tx)
+    rows = tx.session.execute(_next_rows(found)).mappings().all()
+    totals = _counted(totals_of(found), rows)
+    content = opening_of(layout, about) if found.last_id is None else b""
+    content += lines_of(layout, _facts(rows, about, first=found.transactions + 1))
+    made: dict[str, Any] = {"transactions": found.transactions + len(rows)}
+    if rows:
+        made |= {"last_day": rows[-1]["posted_on"], "last_id": rows[-1]["id"]}
+    if len(rows) < PORTION:
+        content += closing_of(layout, _closing_facts(totals, about))
         made |= {"state": ExportState.READY, "finished_at": tx.now}
+        _tell(found, made["transactions"], totals, tx)
+    if content:
+        piece = {"export_id": found.id, "begins_at": found.bytes, "content": content}
+        tx.session.execute(sa.insert(export_piece).values(piece))
+    made |= {"totals": orjson.dumps(totals).decode(), "bytes": found.bytes + len(content)}
     tx.session.execute(sa.update(export).where(export.c.id == found.id).values(made))
-    if is_last:
-        _tell(found, made["transactions"], [totals[currency] for currency in sorted(totals)], tx)
     return len(rows)
 
 
-def _due(found: Any, kinds: Collection[str]) -> sa.Select[Any]:
-    """Select the next postings that are in no export, locked."""
-    criteria = exportable(
-        found.control_account, found.posted_from, found.posted_to, kinds, coded_only=found.coded_only
-    )
-    wanted = sa.select(posting.c.id, posting.c.posted_on).select_from(POSTINGS).where(*criteria)
-    if found.last_id is not None:
-        last = sa.tuple_(sa.literal(found.last_day, sa.Date), sa.literal(found.last_id))
-        wanted = wanted.where(sa.tuple_(posting.c.posted_on, posting.c.id) > last)
-    ordered = wanted.order_by(posting.c.posted_on, posting.c.id).limit(PORTION)
-    return ordered.with_for_update(of=posting)
-
-
-def _lock(ids: Sequence[str], export_id: str, session: orm.Session) -> list[str]:
-    """Enter postings as exported, and return those that no other export has taken meanwhile."""
-    if not ids:
-        return []
-    entering = _entering(postgresql_=is_postgresql(session))
-    entered = session.scalars(entering, rows_parameter(session, [(id_, export_id) for id_ in ids]))
-    mine = set(entered.all())
-    return [id_ for id_ in ids if id_ in mine]
-
-
-@cache
-def _entering(*, postgresql_: bool) -> Any:
-    columns = {column.name: column.type for column in exported.c}
-    rows = given_rows(columns, postgresql_=postgresql_)
-    entering = insert(exported, postgresql_=postgresql_).from_select(list(columns), rows)
-    return entering.on_conflict_do_nothing().returning(exported.c.posting_id)
-
-
-def _rows(ids: Sequence[str], session: orm.Session) -> Sequence[sa.RowMapping]:
-    """Return what is known of postings, in the order of the ids."""
-    selecting = _selecting(postgresql_=is_postgresql(session))
-    return session.execute(selecting, values_parameter(ids)).mappings().all() if ids else []
-
-
-@cache
-def _selecting(*, postgresql_: bool) -> sa.Select[Any]:
+def _next_rows(found: Any) -> sa.Select[Any]:
+    """Select what is known of the next postings to be written."""
     of_account = ("last_name", "first_name", "embossed_name", "employee_id", "universal_number")
-    return (
+    wanted = (
         sa.select(
             posting,
             *(card_account.c[name] for name in of_account),
@@ -170,10 +154,13 @@ def _selecting(*, postgresql_: bool) -> sa.Select[Any]:
             coding.c.project,
             coding.c.note,
         )
-        .select_from(POSTINGS)
-        .where(posting.c.id.in_(given_values(GIVEN, postgresql_=postgresql_)))
-        .order_by(posting.c.posted_on, posting.c.id)
+        .select_from(POSTINGS.join(exported, exported.c.posting_id == posting.c.id))
+        .where(exported.c.export_id == found.id)
     )
+    if found.last_id is not None:
+        last = sa.tuple_(sa.literal(found.last_day, sa.Date), sa.literal(found.last_id))
+        wanted = wanted.where(sa.tuple_(exported.c.posted_on, exported.c.posting_id) > last)
+    return wanted.order_by(exported.c.posted_on, exported.c.posting_id).limit(PORTION)
 
 
 def _about(found: Any, tx: Transaction) -> dict[str, Any]:
@@ -216,22 +203,23 @@ def totals_of(found: Any) -> list[ExportTotal]:
     return [ExportTotal(**total) for total in orjson.loads(found.totals)]
 
 
-def _count(rows: Iterable[sa.RowMapping], totals: dict[str, ExportTotal]) -> None:
-    """Add postings to the totals of their currencies."""
+def _counted(so_far: Iterable[ExportTotal], rows: Iterable[sa.RowMapping]) -> list[ExportTotal]:
+    """Return totals with postings added to those of their currencies, in order of these."""
+    totals = {total.currency: [total.transactions, total.debits, total.credits] for total in so_far}
     for row in rows:
-        nothing = ExportTotal(currency=row["currency"], transactions=0, amount=0, debits=0, credits=0)
-        so_far = totals.get(row["currency"], nothing)
-        totals[row["currency"]] = ExportTotal(
-            currency=row["currency"],
-            transactions=so_far.transactions + 1,
-            amount=so_far.amount + row["amount"],
-            debits=so_far.debits + max(0, row["amount"]),
-            credits=so_far.credits + max(0, -row["amount"]),
+        counts = totals.setdefault(row["currency"], [0, 0, 0])
+        counts[0] += 1
+        counts[1 if row["amount"] >= 0 else 2] += abs(row["amount"])
+    return [
+        ExportTotal(
+            currency=currency, transactions=count, amount=debits - credits_, debits=debits, credits=credits_
         )
+        for currency, (count, debits, credits_) in sorted(totals.items())
+    ]
 
 
 def _closing_facts(totals: Iterable[ExportTotal], about: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for total in sorted(totals, key=lambda total: total.currency):
+    for total in totals:
         amount = in_major_units(total.amount, total.currency)
         yield {
             **about,

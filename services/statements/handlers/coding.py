@@ -52,10 +52,7 @@ def _changes(command: CodeTransactions) -> dict[str, str | None]:
 def _lock(ids: Sequence[str], tx: Transaction) -> Mapping[str, Any]:
     """Return postings that the actor may code, locked in the order in which an export locks them."""
     locked = tx.session.execute(
-        sa.select(posting)
-        .where(posting.c.id.in_(ids))
-        .order_by(posting.c.posted_on, posting.c.id)
-        .with_for_update()
+        sa.select(posting).where(posting.c.id.in_(ids)).order_by(posting.c.id).with_for_update()
     )
     found = {row.id: row for row in locked}
     paths = transaction_paths(tx.session, ids)

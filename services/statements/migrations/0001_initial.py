@@ -360,6 +360,7 @@ def upgrade() -> None:
         sa.Column("coded_only", sa.Boolean(), nullable=False),
         sa.Column("file_name", sa.String(length=60), nullable=False),
         sa.Column("media_type", sa.String(length=60), nullable=False),
+        sa.Column("taken_through", sa.Date(), nullable=True),
         sa.Column("last_day", sa.Date(), nullable=True),
         sa.Column("last_id", sa.String(length=30), nullable=True),
         sa.Column("transactions", sa.BigInteger(), nullable=False),
@@ -396,9 +397,10 @@ def upgrade() -> None:
         "exported",
         sa.Column("posting_id", sa.String(length=30), nullable=False),
         sa.Column("export_id", sa.String(length=30), nullable=False),
+        sa.Column("posted_on", sa.Date(), nullable=False),
         sa.PrimaryKeyConstraint("posting_id"),
     )
-    op.create_index(op.f("ix_exported_export_id"), "exported", ["export_id"], unique=False)
+    op.create_index("exported_in_order", "exported", ["export_id", "posted_on", "posting_id"], unique=False)
     op.create_table(
         "held",
         sa.Column("command_id", sa.String(length=36), nullable=False),
