@@ -141,9 +141,17 @@ def _write(found: Any, layout: Layout, tx: Transaction) -> int:
 
 
 def _next_rows(found: Any) -> sa.Select[Any]:
-    """Select what is known of the next postings to be written."""
+    """Select what is known of the next postings to be written.
+
+    Which these are is found first and by itself: a planner that knows nothing of what was just taken joins everything.
+    """
     of_account = ("last_name", "first_name", "embossed_name", "employee_id", "universal_number")
-    wanted = (
+    taken = sa.select(exported.c.posting_id).where(exported.c.export_id == found.id)
+    if found.last_id is not None:
+        last = sa.tuple_(sa.literal(found.last_day, sa.Date), sa.literal(found.last_id))
+        taken = taken.where(sa.tuple_(exported.c.posted_on, exported.c.posting_id) > last)
+    due = taken.order_by(exported.c.posted_on, exported.c.posting_id).limit(PORTION).subquery("due")
+    return (
         sa.select(
             posting,
             *(card_account.c[name] for name in of_account),
@@ -154,13 +162,9 @@ def _next_rows(found: Any) -> sa.Select[Any]:
             coding.c.project,
             coding.c.note,
         )
-        .select_from(POSTINGS.join(exported, exported.c.posting_id == posting.c.id))
-        .where(exported.c.export_id == found.id)
+        .select_from(POSTINGS.join(due, due.c.posting_id == posting.c.id))
+        .order_by(posting.c.posted_on, posting.c.id)
     )
-    if found.last_id is not None:
-        last = sa.tuple_(sa.literal(found.last_day, sa.Date), sa.literal(found.last_id))
-        wanted = wanted.where(sa.tuple_(exported.c.posted_on, exported.c.posting_id) > last)
-    return wanted.order_by(exported.c.posted_on, exported.c.posting_id).limit(PORTION)
 
 
 def _about(found: Any, tx: Transaction) -> dict[str, Any]:
