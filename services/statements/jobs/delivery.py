@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import orjson
 import sqlalchemy as sa
 
+from services.statements.jobs.due import due
 from services.statements.model import card_account, control_account, paper_off_due, ready_due, statement
 from shared.contracts.statements import PaperStatementsEnded, StatementReady
 from shared.contracts.types import Language
 from shared.database import given_values, is_postgresql, values_parameter
+from shared.days import day_of
 from shared.ids import new_id
 from shared.messaging.transaction import Transaction
 
@@ -45,19 +47,20 @@ def tell_paper_off(tx: Transaction) -> int:
 def queue_ready(statements: Sequence[str], tx: Transaction) -> None:
     """Have the holders told whose statements were made; they are told later, so that no closing waits for that."""
     if statements:
-        due = {"id": new_id("rdy"), "statements": orjson.dumps(statements).decode()}
-        tx.session.execute(sa.insert(ready_due).values(due))
+        step = {"id": new_id("rdy"), "statements": orjson.dumps(statements).decode()}
+        tx.session.execute(sa.insert(ready_due).values(step))
 
 
 def tell_statements_ready(tx: Transaction) -> int:
     """Tell of the next statements that closings made, and return how many; each is told by one worker.
 
-    Those that are left have time: to go on at once would take it from the closing that is still going on.
+    While a closing is still going on, those that are left have time: to go on at once would take it from the closing.
     """
     some = sa.select(ready_due).order_by(ready_due.c.id).limit(_STEPS_AT_ONCE)
+    found = tx.session.execute(some.with_for_update(skip_locked=True)).all()
     steps: list[str] = []
     made: list[str] = []
-    for step in tx.session.execute(some.with_for_update(skip_locked=True)).all():
+    for step in found:
         if len(made) < _READY_AT_ONCE:
             steps.append(step.id)
             made += orjson.loads(step.statements)
@@ -82,4 +85,8 @@ def tell_statements_ready(tx: Transaction) -> int:
             closed_on=one.closed_on, due_on=one.due_on, balance=one.balance, currency=one.currency,
         )  # fmt: skip
         tx.publish(told, subject=one.account_id)
+    today = day_of(tx.now, tx.settings.time_zone)
+    are_more = len(steps) < len(found) or len(found) == _STEPS_AT_ONCE
+    if are_more and not tx.session.execute(due(today).limit(1)).all():
+        tx.wake(TELL_READY)
     return len(ready)
