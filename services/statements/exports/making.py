@@ -17,15 +17,13 @@ from sqlalchemy import orm
 from services.statements.exports.layout import Layout
 from services.statements.exports.layout_file import read_layout
 from services.statements.exports.writing import DoesNotFit, closing_of, lines_of, opening_of
+from services.statements.imports.layout_file import BadLayout
 from services.statements.model import card_account, coding, export, export_piece, exported, posting
 from services.statements.queries.scope import under
 from shared.contracts.outcomes import CommandRejected
 from shared.contracts.reconciliation import ExportState, ExportTotal, ExportTransactions, TransactionsExported
 from shared.contracts.types import Channel
-from shared.database import (
-    insert,
-    is_postgresql,
-)
+from shared.database import insert, is_postgresql
 from shared.days import day_of
 from shared.messaging.transaction import Transaction
 from shared.money import in_major_units
@@ -80,16 +78,17 @@ def _next(session: orm.Session) -> Any:
 
 def _go_on(found: Any, tx: Transaction) -> int:
     """Take the transactions of the next day, or write the next ones; returns how many were written."""
-    layout = read_layout(found.layout_text, found.layout)
-    day = _next_day(found, tx.session)
-    if day is not None:
-        _take(found, day, layout.kinds, tx.session)
-        return 0
     try:
-        return _write(found, layout, tx)
+        layout = read_layout(found.layout_text, found.layout)
+        day = _next_day(found, tx.session)
+        if day is None:
+            return _write(found, layout, tx)
+        _take(found, day, layout.kinds, tx.session)
     except DoesNotFit as problem:
-        _give_up(found, str(problem), tx)
-        return 0
+        _give_up(found, "does_not_fit", str(problem), tx)
+    except BadLayout as problem:  # a version of Cardwork before this one could read it
+        _give_up(found, "bad_layout", str(problem), tx)
+    return 0
 
 
 def _next_day(found: Any, session: orm.Session) -> date | None:
@@ -249,7 +248,7 @@ def _tell(found: Any, transactions: int, totals: list[ExportTotal], tx: Transact
     asked.complete({"export_id": found.id, "transactions": transactions})
 
 
-def _give_up(found: Any, problem: str, tx: Transaction) -> None:
+def _give_up(found: Any, code: str, problem: str, tx: Transaction) -> None:
     """Let the transactions of an export go that cannot be written as its layout says, and reject the command."""
     release(found.id, tx)
     tx.session.execute(sa.delete(export_piece).where(export_piece.c.export_id == found.id))
@@ -257,9 +256,7 @@ def _give_up(found: Any, problem: str, tx: Transaction) -> None:
     tx.session.execute(sa.update(export).where(export.c.id == found.id).values(failed))
     name = ExportTransactions.contract.name
     _asked(found, tx).publish(
-        CommandRejected(
-            command_id=found.command_id, command=name, code="does_not_fit", message=problem, field="layout"
-        )
+        CommandRejected(command_id=found.command_id, command=name, code=code, message=problem, field="layout")
     )
 
 
