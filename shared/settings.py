@@ -86,6 +86,7 @@ class Settings:
     bulk_days: int = 14
     import_bytes: int = 1024 * 1024 * 1024
     layouts_directory: Path = Path("layouts")
+    export_layouts_directory: Path = Path("export-layouts")
     dormant_months: int = 18
     payment_days: int = 28
 

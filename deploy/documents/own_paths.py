@@ -185,6 +185,12 @@ _OPERATIONS = (
         refusals=(403, 404, 422), summary="The refused rows of a file, to be mended and uploaded again (Part 2 no. 17).",
         meaning="Line and reason of each row, and its values by the columns of the layout.",
     ),
+    _Operation(
+        name="getExportFile", tag="statements", method="get", path="/exports/{export_id}/file", status=200,
+        files=("text/csv", "text/plain"), refusals=(403, 404, 422),
+        summary="The file of an export, the same to the byte each time (STM-06).",
+        meaning="The transactions as the layout writes them, in its encoding.",
+    ),
 )  # fmt: skip
 TAKEN = frozenset(operation.takes.__name__ for operation in _OPERATIONS if operation.takes)
 

@@ -9,6 +9,7 @@ from services.gateway.access import access_routes
 from services.gateway.commands import command_routes
 from services.gateway.docs_page import documentation
 from services.gateway.entrance import Entrance
+from services.gateway.exports import export_routes
 from services.gateway.files import file_routes
 from services.gateway.imports import import_routes
 from services.gateway.papers import paper_routes
@@ -54,6 +55,7 @@ def gateway_app(
         file_routes(entrance, upstreams["accounts"], settings),
         import_routes(entrance, upstreams["statements"], settings),
         paper_routes(entrance, upstreams),
+        export_routes(entrance, upstreams["statements"]),
     ]
     for part in parts:
         part.before_request(lambda: rate.count(_caller()))

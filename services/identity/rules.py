@@ -60,6 +60,8 @@ _ADMINISTERING = _SEEING | {
     "delegations.view",
     "tracking.approve",
     "tracking.withdraw",
+    "transactions.code",
+    "transactions.export",
 }
 _HELPING = _SEEING | {
     "accounts.activate",

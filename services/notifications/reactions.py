@@ -7,7 +7,7 @@ from services.notifications.letters import Letter
 from services.notifications.model import Base
 from services.notifications.rules import State
 from shared.contracts import identity as language
-from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked
+from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked, StatementReady
 from shared.contracts.types import Language
 from shared.database import insert, is_postgresql
 from shared.ids import new_id
@@ -102,6 +102,20 @@ def mail_paper_off(event: PaperStatementsEnded, tx: Transaction) -> None:
         _mail(
             "paper_off", [language.Recipient(name=name, email=event.email, language=event.language)], {}, tx
         )
+
+
+def mail_statement_ready(event: StatementReady, tx: Transaction) -> None:
+    """Tell a holder that there is a new statement (NOT-05)."""
+    to = language.Recipient(
+        name=f"{event.first_name} {event.last_name}", email=event.email, language=event.language
+    )
+    facts = {
+        "balance": event.balance,
+        "currency": event.currency,
+        "closed_on": event.closed_on,
+        "due_on": event.due_on,
+    }
+    _mail("statement_ready", [to], facts, tx)
 
 
 def _mail(

@@ -9,13 +9,16 @@ import sqlalchemy as sa
 
 from shared.database import Instant, code_point_text
 from shared.folding import LONGEST_NAME_KEY
+from shared.history import define_history
+from shared.messaging.held import define_held
 from shared.messaging.inbox import define_inbox
 from shared.messaging.outbox import define_outbox
 
 metadata = sa.MetaData()
 
 # What is heard of the structure. ``placed`` and ``configured`` are the versions that told of the parent and of the
-# settings; a setting that is null is inherited. Cycles up to ``closed_through`` are closed.
+# settings; a setting that is null is inherited. Cycles up to ``closed_through`` are closed. ``language`` is that in which
+# holders were last written to about their statements, and ``delivered`` the version that told of it.
 control_account = sa.Table(
     "control_account",
     metadata,
@@ -28,6 +31,8 @@ control_account = sa.Table(
     sa.Column("billing_model", sa.String(20)),
     sa.Column("billing_currency", sa.String(3)),
     sa.Column("statement_option", sa.String(20)),
+    sa.Column("language", sa.String(2)),
+    sa.Column("delivered", sa.Integer, nullable=False, server_default="0"),
     sa.Column("opened_on", sa.Date, nullable=False),
     sa.Column("closed_through", sa.Date, nullable=False),
 )
@@ -194,6 +199,15 @@ paper_off_due = sa.Table(
     sa.Column("language", sa.String(2), nullable=False),
 )
 
+# What closings made and holders have to be told of: the ids of some statements, up to as many as are closed at once, so that
+# a closing writes one row for them all.
+ready_due = sa.Table(
+    "ready_due",
+    metadata,
+    sa.Column("id", sa.String(30), primary_key=True),
+    sa.Column("statements", sa.Text, nullable=False),
+)
+
 # A file of transactions or payments. Its rows lie in ``import_row`` until they are posted up to ``position``, a line of the
 # file; ``digest`` is that of its bytes, and gone where the file is to be forgotten. ``find_by`` and ``repeats`` are what its
 # layout says that is still needed then; ``differences`` are the control totals that its rows do not add up to.
@@ -302,5 +316,79 @@ suspended = sa.Table(
     sa.Column("control_account", sa.String(15)),
 )
 
+# How the client books a posting, beside it as nobody changes a posting; what is null is as it was posted.
+coding = sa.Table(
+    "coding",
+    metadata,
+    sa.Column("posting_id", sa.String(30), primary_key=True),
+    sa.Column("cost_centre", sa.String(40)),
+    sa.Column("ledger_code", sa.String(40)),
+    sa.Column("tax_code", sa.String(20)),
+    sa.Column("project", sa.String(40)),
+    sa.Column("note", sa.String(250)),
+    sa.Column("coded_by", sa.String(64), nullable=False),
+    sa.Column("coded_at", Instant, nullable=False),
+)
+
+# A file of transactions for the client's books. While it is made, ``taken_through`` is the day up to which it has taken its
+# postings, ``last_day`` and ``last_id`` are the last one that it has written. ``layout_text`` is the layout as it was when
+# the export was asked for.
+export = sa.Table(
+    "export",
+    metadata,
+    sa.Column("id", sa.String(30), primary_key=True),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("control_account", sa.String(15), nullable=False, index=True),
+    sa.Column("layout", sa.String(40), nullable=False),
+    sa.Column("layout_text", sa.Text, nullable=False),
+    sa.Column("posted_from", sa.Date, nullable=False),
+    sa.Column("posted_to", sa.Date, nullable=False),
+    sa.Column("coded_only", sa.Boolean, nullable=False),
+    sa.Column("file_name", sa.String(60), nullable=False),
+    sa.Column("media_type", sa.String(60), nullable=False),
+    sa.Column("taken_through", sa.Date),
+    sa.Column("last_day", sa.Date),
+    sa.Column("last_id", sa.String(30)),
+    sa.Column("transactions", sa.BigInteger, nullable=False),
+    sa.Column("totals", sa.Text, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("command_id", sa.String(36), nullable=False),
+    sa.Column("asked_by", sa.String(64), nullable=False),
+    sa.Column("on_behalf_of", sa.String(64)),
+    sa.Column("channel", sa.String(10), nullable=False),
+    sa.Column("asked_at", Instant, nullable=False),
+    sa.Column("finished_at", Instant),
+    sa.Column("problem", sa.Text),
+    sa.Column("cancelled_by", sa.String(64)),
+    sa.Column("cancelled_at", Instant),
+    sa.Index(
+        "export_in_the_making",
+        "asked_at",
+        postgresql_where=sa.text("state = 'making'"),
+        sqlite_where=sa.text("state = 'making'"),
+    ),
+)
+
+# Which export a posting is in: its key is why it is never in two.
+exported = sa.Table(
+    "exported",
+    metadata,
+    sa.Column("posting_id", sa.String(30), primary_key=True),
+    sa.Column("export_id", sa.String(30), nullable=False),
+    sa.Column("posted_on", sa.Date, nullable=False),
+    sa.Index("exported_in_order", "export_id", "posted_on", "posting_id"),
+)
+
+# The file of an export in pieces, by the byte at which each begins: it is fetched as it was made, whatever changes since.
+export_piece = sa.Table(
+    "export_piece",
+    metadata,
+    sa.Column("export_id", sa.String(30), primary_key=True),
+    sa.Column("begins_at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+
+change = define_history(metadata)
+define_held(metadata)
 inbox = define_inbox(metadata)
 outbox = define_outbox(metadata)

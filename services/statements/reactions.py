@@ -73,12 +73,17 @@ def note_settings(event: ControlAccountSettingsChanged, tx: Transaction) -> None
 
 
 def note_delivery(event: StatementDeliveryChanged, tx: Transaction) -> None:
-    """Have every holder told who gets no statements on paper any more, unless that is taken back before (STM-04)."""
+    """Have every holder told who gets no statements on paper any more, unless that is taken back before (STM-04).
+
+    Later mails about statements are in the same language.
+    """
+    language = (event.language or Language.ENGLISH).value
+    delivered = control_account.c.delivered
+    _change(control_account, event.number, delivered, event.version, {"language": language}, tx)
     holders = sa.select(card_account.c.id).where(card_account.c.control_account == event.number)
     if event.option is StatementOption.PAPER_OFF:
-        language = sa.literal((event.language or Language.ENGLISH).value)
         marked = insert(paper_off_due, postgresql_=is_postgresql(tx.session)).from_select(
-            ["account_id", "language"], holders.add_columns(language)
+            ["account_id", "language"], holders.add_columns(sa.literal(language))
         )
         tx.session.execute(marked.on_conflict_do_nothing())
     else:

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from services.statements import reactions
 from services.statements.api import file_endpoints
-from services.statements.handlers import arrears, correction, posting
+from services.statements.exports import handlers as export_handlers
+from services.statements.exports import making
+from services.statements.exports import queries as export_queries
+from services.statements.handlers import arrears, coding, correction, posting
 from services.statements.imports import forgetting
 from services.statements.imports import handlers as import_handlers
 from services.statements.imports import posting as import_posting
@@ -17,6 +20,7 @@ from services.statements.queries import scope, standing, statements, transaction
 from shared.contracts import accounts as account_contracts
 from shared.contracts import cards as card_contracts
 from shared.contracts import imports as import_contracts
+from shared.contracts import reconciliation
 from shared.contracts import statements as language
 from shared.contracts import structure as structure_contracts
 from shared.service import Errand, Job, Service
@@ -33,6 +37,9 @@ service = Service(
         language.SendPaymentReminder: arrears.send_payment_reminder,
         import_contracts.PostImport: import_handlers.post_import,
         import_contracts.MatchTransaction: import_handlers.match_transaction,
+        reconciliation.CodeTransactions: coding.code_transactions,
+        reconciliation.ExportTransactions: export_handlers.export_transactions,
+        reconciliation.CancelExport: export_handlers.cancel_export,
     },
     reactions={
         structure_contracts.ControlAccountOpened: reactions.note_control_account,
@@ -58,15 +65,25 @@ service = Service(
         import_contracts.GetImport: import_queries.get_import,
         import_contracts.ListImportFindings: import_queries.list_import_findings,
         import_contracts.ListSuspense: import_queries.list_suspense,
+        reconciliation.ListCodingHistory: transactions.list_coding_history,
+        reconciliation.ListExports: export_queries.list_exports,
+        reconciliation.GetExport: export_queries.get_export,
+        reconciliation.ListExportLayouts: export_queries.list_export_layouts,
     },
     jobs=[
         Job(name=TELL_STANDINGS, every=timedelta(seconds=1), run=standings.tell_standings),
         Job(name=standings.AGE_DEBTS, every=timedelta(minutes=1), run=standings.age_debts),
         Errand(name=import_posting.POST_IMPORTS, every=timedelta(seconds=1), run=import_posting.post_imports),
+        Errand(name=making.MAKE_EXPORTS, every=timedelta(seconds=1), run=making.make_exports),
         Job(name="forget-imports", every=timedelta(seconds=10), run=forgetting.forget_imports),
         Job(name=delivery.TELL_PAPER_OFF, every=timedelta(minutes=1), run=delivery.tell_paper_off),
+        Job(name=delivery.TELL_READY, every=timedelta(seconds=5), run=delivery.tell_statements_ready),
         Errand(name=closing.CLOSE_CYCLES, every=timedelta(seconds=10), run=closing.close_cycles),
     ],
     endpoints=file_endpoints,
-    places={"transaction": scope.transaction_paths, "statement": scope.statement_paths},
+    places={
+        "transaction": scope.transaction_paths,
+        "statement": scope.statement_paths,
+        "export": scope.export_paths,
+    },
 )

@@ -284,6 +284,23 @@ class PaperStatementsEnded(Message):
     language: Language
 
 
+@event("statements")
+class StatementReady(Message):
+    """A holder with an e-mail address has a new statement (NOT-05); below zero the balance is a credit."""
+
+    statement_id: NewStatementId
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    first_name: Name
+    last_name: Name
+    email: Email
+    language: Language
+    closed_on: date
+    due_on: date
+    balance: MinorUnits
+    currency: Currency
+
+
 # Views and reads
 
 
@@ -303,12 +320,19 @@ class Transaction:
     country: str | None
     transacted_on: date
     posted_on: date
-    cost_centre: str | None
-    ledger_code: str | None
+    cost_centre: Annotated[str | None, Note("as it was coded, or else as it was posted")]
+    ledger_code: Annotated[str | None, Note("as it was coded, or else as it was posted")]
     purpose: str | None
     statement_id: Annotated[str | None, Note("null while it is unbilled")]
     corrects: str | None
     corrected_by: str | None
+    tax_code: str | None
+    project: str | None
+    note: str | None
+    coded_by: Annotated[str | None, Note("null while nobody has coded it")]
+    coded_at: datetime | None
+    export_id: Annotated[str | None, Note("the export that it is in, which locks its coding (STM-06)")]
+    exported_at: datetime | None
 
 
 @view
@@ -448,6 +472,8 @@ class FindTransactions(Message):
     merchant: Annotated[MerchantName, Note("any part of it")] | None = None
     least: Annotated[int, Note("the least amount, in minor units")] | None = None
     most: int | None = None
+    coded: Annotated[bool, Note("only what somebody has coded, or only the rest")] | None = None
+    exported: Annotated[bool, Note("only what is in an export, or only the rest")] | None = None
     since: Annotated[date, Note(f"the first day of posting; {_WINDOW}")] | None = None
     until: date | None = None
     cursor: Cursor | None = None

@@ -24,7 +24,7 @@ from services.identity.rules import ROLES
 from services.statements.imports.layout_file import find_layout
 from services.statements.imports.taking_in import take_in
 from services.statements.ledger import post
-from services.statements.model import statement
+from services.statements.model import export, statement
 from services.statements.queries.billing import billed_accounts
 from shared.actor import EVERYWHERE, Party
 from shared.contracts import load_all
@@ -174,6 +174,8 @@ def _there(shape: Embedded, master: str) -> dict[str, Any]:
     transaction, made = _billed(shape, accounts[0])
     return {
         "transaction_id": transaction,
+        "transaction_ids": [transaction],
+        "export_id": _exported(shape, accounts[0]),
         "statement_id": made,
         "bulk_id": "blk_" + "0" * 26,
         "import_id": _imported(shape),
@@ -195,6 +197,20 @@ def _imported(shape: Embedded) -> str:
     running = Running(database=shape.database("statements"), settings=shape.settings, clock=shape.clock)
     file = BytesIO(b"transaction_id,transacted_on,amount,currency\n1,2026-02-01,1,EUR\n")
     return take_in(file, find_layout("csv", Path("none")), running, uploaded_by="somebody")
+
+
+def _exported(shape: Embedded, account: str) -> str:
+    """Enter an export of an account's control account, whose file is empty."""
+    day, id_ = shape.clock().date(), "exp_" + "0" * 26
+    with shape.database("statements").write() as session:
+        row = {
+            "id": id_, "state": "ready", "control_account": billed_accounts(session, [account])[account].control_account,
+            "layout": "csv", "layout_text": "", "posted_from": day, "posted_to": day, "coded_only": False,
+            "file_name": f"{id_}.csv", "media_type": "text/csv; charset=utf-8", "transactions": 0, "totals": "[]", "bytes": 0,
+            "command_id": "0" * 36, "asked_by": "somebody", "channel": "api", "asked_at": shape.clock(),
+        }  # fmt: skip
+        session.execute(sa.insert(export).values(row))
+    return id_
 
 
 def _billed(shape: Embedded, account: str) -> tuple[str, str]:
@@ -278,7 +294,14 @@ def test_no_route_is_there_without_a_contract_or_a_session_of_ones_own(system: S
     )
     watched, files = "/tracking/{tracking_number}/events", {"/bulk/{kind}", "/bulk/{bulk_id}/result", *PAPERS}
     imports = {"/imports/{layout}", "/imports/{import_id}/refused"}
-    assert {path for path in others if not path.startswith(allowed)} == {"/", watched, *files, *imports}
+    exports = {"/exports/{export_id}/file"}
+    assert {path for path in others if not path.startswith(allowed)} == {
+        "/",
+        watched,
+        *files,
+        *imports,
+        *exports,
+    }
 
 
 @pytest.mark.parametrize("role", ROLE_IDS)
@@ -335,3 +358,15 @@ def test_a_watcher_needs_the_function_too(system: System) -> None:
     headers = {"Authorization": f"Bearer {system.tokens['here.cardholder']}"}
     answer = system.client.get(f"{PREFIX}/tracking/BCDFG-HJKM0/events", headers=headers)
     assert answer.status_code == 403
+
+
+def test_an_export_is_fetched_by_whoever_may_export_there(system: System) -> None:
+    path = f"{PREFIX}/exports/{system.there['export_id']}/file"
+    for user, status in (
+        ("here.programme-administrator", 200),
+        ("elsewhere.programme-administrator", 404),
+        ("here.programme-manager", 403),
+    ):
+        answer = system.client.get(path, headers={"Authorization": f"Bearer {system.tokens[user]}"})
+        assert answer.status_code == status, (user, answer.text)
+        assert (answer.mimetype == "text/csv") is (status == 200)

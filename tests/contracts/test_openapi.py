@@ -43,6 +43,7 @@ def test_nothing_is_in_it_that_nobody_can_call() -> None:
     own = {
         *("signIn", "signOut", "getMe", "watchRequest", "enrol", "askForPasswordReset", "resetPassword"),
         *("uploadBulk", "getBulkResult", "uploadImport", "getRefusedRows"),
+        "getExportFile",
         *("getStatementAsPdf", "getStatementAsCsv", "getStatementAsXlsx"),
         *("listOwnSessions", "endOtherSessions", "endOwnSession", "changeOwnPassword"),
         *(

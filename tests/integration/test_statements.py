@@ -34,9 +34,12 @@ def store(installation: Installation) -> Iterator[Database]:
     database.close()
 
 
-def test_what_is_spent_is_billed_grows_old_and_is_paid(issuer: Portal, store: Database) -> None:
+def test_what_is_spent_is_billed_grows_old_and_is_paid(
+    installation: Installation, issuer: Portal, store: Database
+) -> None:
     firm = Firm(issuer)
-    account = firm.account(email="ida.falk@example.org")
+    address = f"ida.{firm.sales}@example.org"
+    account = firm.account(email=address)
     today = datetime.now(UTC).date()
     eventually(lambda: summary(issuer, account), describe="statements knows the account")
     post(issuer, account, 80_00, today.isoformat())
@@ -52,6 +55,14 @@ def test_what_is_spent_is_billed_grows_old_and_is_paid(issuer: Portal, store: Da
     )
     statements = issuer.get(f"/accounts/{account}/statements")["data"]
     assert [made["balance"] for made in statements] == [80_00] * len(statements)
+    eventually(
+        lambda: len(installation.mails(address)) >= len(statements),
+        timeout=PATIENCE_SECONDS,
+        describe="the holder was told of each statement",
+    )
+    told = [mail["Subject"] for mail in installation.mails(address)]
+    assert len(told) == len(set(told)) == len(statements)
+    assert all("statement of" in subject for subject in told)
     oldest = issuer.get(f"/statements/{statements[-1]['statement_id']}")
     assert (oldest["debits"], oldest["still_owed"]) == (80_00, 80_00)
     assert issuer.get("/dashboard", control_account=firm.master)["payment_status"]["past_due_30"] == 1

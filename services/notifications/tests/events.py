@@ -8,7 +8,7 @@ from shared.contracts import identity
 from shared.contracts.accounts import PaymentStatus
 from shared.contracts.base import Message
 from shared.contracts.identity import Entitlement, Recipient
-from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked
+from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked, StatementReady
 from shared.contracts.types import Language
 
 CODE = "7K3Q-X9M4-T2WV"
@@ -64,6 +64,15 @@ def reminder(to: Recipient, comment: str | None = None) -> PaymentReminderAsked:
         account_id="acc_" + 26 * "0", control_account=ACCOUNTS[0], first_name=first_name, last_name=last_name, email=to.email,
         language=to.language, overdue=123_456, currency="EUR", due_since=date(2026, 2, 7),
         payment_status=PaymentStatus.PAST_DUE_30, comment=comment,
+    )  # fmt: skip
+
+
+def ready(to: Recipient, balance: int) -> StatementReady:
+    first_name, _, last_name = to.name.partition(" ")
+    return StatementReady(
+        statement_id="stm_" + 26 * "0", account_id="acc_" + 26 * "0", control_account=ACCOUNTS[0], first_name=first_name,
+        last_name=last_name, email=to.email, language=to.language, closed_on=date(2026, 2, 10), due_on=date(2026, 3, 9),
+        balance=balance, currency="EUR",
     )  # fmt: skip
 
 
@@ -133,6 +142,12 @@ def told(to: Recipient) -> dict[str, tuple[Message, list[str]]]:
             ),
             ["https://cards.example.org"],
         ),
+        "statement, to be paid": (
+            ready(to, 123_456),
+            ["10", "2026", "234", "56", "EUR", "9", "https://cards.example.org/statements"],
+        ),
+        "statement, in credit": (ready(to, -5000), ["50", "EUR"]),
+        "statement, nil": (ready(to, 0), ["https://cards.example.org/statements"]),
         "reminder without a word": (reminder(to), ["EUR"]),
         "lent until return": (lent(other, to, until_return=True), [", ".join(ACCOUNTS)]),
     }

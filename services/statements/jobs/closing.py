@@ -12,10 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.statements.jobs.delivery import queue_ready
+from services.statements.jobs.due import due
 from services.statements.jobs.standings import AGE_DEBTS
 from services.statements.model import card_account, control_account, ledger_account, statement
-from services.statements.queries.billing import SET_UP
-from services.statements.rules import latest_closing, next_closing
+from services.statements.rules import next_closing
 from shared.contracts.statements import IssuedStatement, StatementsIssued
 from shared.database import given_rows, is_postgresql, rows_parameter
 from shared.days import day_of
@@ -27,9 +28,6 @@ CLOSED_AT_ONCE = 1000
 # A worker posts nothing meanwhile.
 LONGEST_RUN_SECONDS = 0.5
 CLOSE_CYCLES = "close-cycles"
-_DAYS = range(1, 29)
-_LEVEL = "basic"
-_PLACES_AT_ONCE = 100
 
 
 def close_cycles(transact: Transact) -> int:
@@ -48,7 +46,7 @@ def _close_some(tx: Transaction) -> int | None:
     """Close some ledger accounts that are due, and return how many statements that made; None where nothing is left to be done."""
     today = day_of(tx.now, tx.settings.time_zone)
     closed = issued = finished = 0
-    for place in tx.session.execute(_due(today)).all():
+    for place in tx.session.execute(due(today)).all():
         closes_on = next_closing(place.closed_through, place.billing_cycle_day)
         done, made = _close(place.number, closes_on, tx)
         closed, issued = closed + done, issued + made
@@ -61,18 +59,6 @@ def _close_some(tx: Transaction) -> int | None:
     tx.wake(CLOSE_CYCLES)
     tx.wake(AGE_DEBTS)  # what is closed late may be overdue at once
     return issued
-
-
-def _due(today: date) -> sa.Select[Any]:
-    """Select the basic control accounts that have not closed through their latest cycle day."""
-    latest = sa.case({day: latest_closing(today, day) for day in _DAYS}, value=SET_UP.c.billing_cycle_day)
-    return (
-        sa.select(SET_UP.c.number, SET_UP.c.closed_through, SET_UP.c.billing_cycle_day)
-        .join(control_account, control_account.c.number == SET_UP.c.number)
-        .where(control_account.c.level == _LEVEL, SET_UP.c.closed_through < latest)
-        .order_by(SET_UP.c.closed_through, SET_UP.c.number)
-        .limit(_PLACES_AT_ONCE)
-    )
 
 
 def _close(number: str, closes_on: date, tx: Transaction) -> tuple[int, int]:
@@ -95,6 +81,7 @@ def _close(number: str, closes_on: date, tx: Transaction) -> tuple[int, int]:
     if made:
         told = StatementsIssued(control_account=number, closed_on=closes_on, due_on=due_on, statements=made)
         tx.publish(told, subject=number)
+        queue_ready([one.statement_id for one in made if one.account_id], tx)
     return len(ids), len(made)
 
 

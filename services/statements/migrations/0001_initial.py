@@ -73,6 +73,8 @@ def upgrade() -> None:
         sa.Column("billing_model", sa.String(length=20), nullable=True),
         sa.Column("billing_currency", sa.String(length=3), nullable=True),
         sa.Column("statement_option", sa.String(length=20), nullable=True),
+        sa.Column("language", sa.String(length=2), nullable=True),
+        sa.Column("delivered", sa.Integer(), server_default="0", nullable=False),
         sa.Column("opened_on", sa.Date(), nullable=False),
         sa.Column("closed_through", sa.Date(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
@@ -319,6 +321,101 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("posting_id"),
     )
     op.create_index(op.f("ix_suspended_number_hash"), "suspended", ["number_hash"], unique=False)
+    op.create_table(
+        "change",
+        sa.Column("subject", sa.String(length=30), nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("field", sa.String(length=60), nullable=False),
+        sa.Column("old", sa.Text(), nullable=True),
+        sa.Column("new", sa.Text(), nullable=True),
+        sa.Column("actor", sa.String(length=64), nullable=False),
+        sa.Column("on_behalf_of", sa.String(length=64), nullable=True),
+        sa.Column("channel", sa.String(length=40), nullable=False),
+        sa.Column("command", sa.String(length=100), nullable=False),
+        sa.Column("command_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "id"),
+    )
+    op.create_table(
+        "coding",
+        sa.Column("posting_id", sa.String(length=30), nullable=False),
+        sa.Column("cost_centre", sa.String(length=40), nullable=True),
+        sa.Column("ledger_code", sa.String(length=40), nullable=True),
+        sa.Column("tax_code", sa.String(length=20), nullable=True),
+        sa.Column("project", sa.String(length=40), nullable=True),
+        sa.Column("note", sa.String(length=250), nullable=True),
+        sa.Column("coded_by", sa.String(length=64), nullable=False),
+        sa.Column("coded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("posting_id"),
+    )
+    op.create_table(
+        "export",
+        sa.Column("id", sa.String(length=30), nullable=False),
+        sa.Column("state", sa.String(length=12), nullable=False),
+        sa.Column("control_account", sa.String(length=15), nullable=False),
+        sa.Column("layout", sa.String(length=40), nullable=False),
+        sa.Column("layout_text", sa.Text(), nullable=False),
+        sa.Column("posted_from", sa.Date(), nullable=False),
+        sa.Column("posted_to", sa.Date(), nullable=False),
+        sa.Column("coded_only", sa.Boolean(), nullable=False),
+        sa.Column("file_name", sa.String(length=60), nullable=False),
+        sa.Column("media_type", sa.String(length=60), nullable=False),
+        sa.Column("taken_through", sa.Date(), nullable=True),
+        sa.Column("last_day", sa.Date(), nullable=True),
+        sa.Column("last_id", sa.String(length=30), nullable=True),
+        sa.Column("transactions", sa.BigInteger(), nullable=False),
+        sa.Column("totals", sa.Text(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("command_id", sa.String(length=36), nullable=False),
+        sa.Column("asked_by", sa.String(length=64), nullable=False),
+        sa.Column("on_behalf_of", sa.String(length=64), nullable=True),
+        sa.Column("channel", sa.String(length=10), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("cancelled_by", sa.String(length=64), nullable=True),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_export_control_account"), "export", ["control_account"], unique=False)
+    op.create_index(
+        "export_in_the_making",
+        "export",
+        ["asked_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'making'"),
+        sqlite_where=sa.text("state = 'making'"),
+    )
+    op.create_table(
+        "export_piece",
+        sa.Column("export_id", sa.String(length=30), nullable=False),
+        sa.Column("begins_at", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("export_id", "begins_at"),
+    )
+    op.create_table(
+        "exported",
+        sa.Column("posting_id", sa.String(length=30), nullable=False),
+        sa.Column("export_id", sa.String(length=30), nullable=False),
+        sa.Column("posted_on", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("posting_id"),
+    )
+    op.create_index("exported_in_order", "exported", ["export_id", "posted_on", "posting_id"], unique=False)
+    op.create_table(
+        "held",
+        sa.Column("command_id", sa.String(length=36), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("held_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("command_id"),
+    )
+    op.create_index(op.f("ix_held_expires_at"), "held", ["expires_at"], unique=False)
+    op.create_table(
+        "ready_due",
+        sa.Column("id", sa.String(length=30), nullable=False),
+        sa.Column("statements", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
     if op.get_bind().dialect.name == "postgresql":
         # Posting changes no indexed column of these, so a row is updated in place where its page has room.
         op.execute("alter table card_account set (fillfactor = 85)")

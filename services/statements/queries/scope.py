@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from services.statements.model import card_account, posting, statement
+from services.statements.model import card_account, control_account, export, posting, statement
 from services.statements.queries.billing import SET_UP
 from shared.messaging.transaction import Reader
 
@@ -42,6 +42,19 @@ def statement_paths(session: orm.Session, ids: Sequence[str]) -> dict[str, list[
         .outerjoin(card_account, card_account.c.id == statement.c.account_id)
         .where(statement.c.id.in_(ids))
     )
+    return _paths(session, found)
+
+
+def export_paths(session: orm.Session, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return, for each export that exists, the control accounts above what it exports, that one included."""
+    found = sa.select(export.c.id, export.c.control_account.label("place")).where(export.c.id.in_(ids))
+    return _paths(session, found)
+
+
+def control_account_paths(session: orm.Session, numbers: Sequence[str]) -> dict[str, list[str]]:
+    """Return, for each control account that exists, those above it and itself."""
+    number = control_account.c.number
+    found = sa.select(number.label("id"), number.label("place")).where(number.in_(numbers))
     return _paths(session, found)
 
 

@@ -6,11 +6,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from services.statements.model import card_account, ledger_account, posting, statement
-from services.statements.queries.scope import under, within
+from services.statements.model import (
+    card_account,
+    change,
+    coding,
+    export,
+    exported,
+    ledger_account,
+    posting,
+    statement,
+)
+from services.statements.queries.scope import transaction_paths, under, within
 from services.statements.queries.statements import one_statement
 from services.statements.rules import WINDOW_MONTHS
 from shared.contracts.base import Page
+from shared.contracts.history import FieldChange
+from shared.contracts.reconciliation import ListCodingHistory
 from shared.contracts.statements import (
     FindTransactions,
     ListStatementTransactions,
@@ -24,6 +35,7 @@ from shared.database import begins
 from shared.days import day_of, months_before
 from shared.errors import NotFound
 from shared.folding import fold_name
+from shared.history import history_page
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of
 
@@ -40,6 +52,10 @@ _CYCLES = {
     TransactionView.PREVIOUS: _SINCE > 1,
     TransactionView.ALL: sa.true(),
 }
+_CODING = (
+    coding.c.cost_centre.label("coded_cost_centre"), coding.c.ledger_code.label("coded_ledger_code"), coding.c.tax_code,
+    coding.c.project, coding.c.note, coding.c.coded_by, coding.c.coded_at,
+)  # fmt: skip
 _OF_ONE_CYCLE = frozenset({TransactionView.UNBILLED, TransactionView.BILLED})
 
 
@@ -73,6 +89,9 @@ def find_transactions(query: FindTransactions, reader: Reader) -> Page[Transacti
     if query.holder:
         last, embossed = fold_name(query.holder), query.holder.upper()
         criteria.append(sa.or_(begins(account.name_key, last), begins(account.embossed_name, embossed)))
+    for wanted, key in ((query.coded, coding.c.posting_id), (query.exported, exported.c.posting_id)):
+        if wanted is not None:
+            criteria.append(key.is_not(None) if wanted else key.is_(None))
     return _latest(criteria, query, reader)
 
 
@@ -85,6 +104,14 @@ def list_statement_transactions(query: ListStatementTransactions, reader: Reader
         found = found.where(_place_of(last) < _PLACE)
     rows = reader.session.execute(found.order_by(*_EARLIEST_FIRST).limit(query.limit + 1)).all()
     return page_of(rows, query.limit, _view, _key)
+
+
+def list_coding_history(query: ListCodingHistory, reader: Reader) -> Page[FieldChange]:
+    """List how the coding of a transaction changed, the latest change first."""
+    path = transaction_paths(reader.session, [query.transaction_id]).get(query.transaction_id)
+    if path is None or not reader.actor.covers(reader.function or "", path):
+        raise NotFound("transaction", "transaction_id")
+    return history_page(reader, change, query.transaction_id, cursor=query.cursor, limit=query.limit)
 
 
 def _latest(
@@ -103,11 +130,17 @@ def _shown() -> sa.Select[Any]:
         statement.c.ledger_account == posting.c.ledger_account, statement.c.cycle == posting.c.cycle
     )
     return (
-        sa.select(posting, statement.c.id.label("statement_id"))
+        sa.select(
+            posting, statement.c.id.label("statement_id"), *_CODING, exported.c.export_id,
+            export.c.asked_at.label("exported_at"),
+        )
         .join(ledger_account, ledger_account.c.id == posting.c.ledger_account)
         .outerjoin(card_account, card_account.c.id == posting.c.account_id)
         .outerjoin(statement, of_cycle)
-    )
+        .outerjoin(coding, coding.c.posting_id == posting.c.id)
+        .outerjoin(exported, exported.c.posting_id == posting.c.id)
+        .outerjoin(export, export.c.id == exported.c.export_id)
+    )  # fmt: skip
 
 
 def _criteria(query: ListTransactions | FindTransactions) -> list[Condition]:
@@ -144,6 +177,9 @@ def _view(row: Any) -> Transaction:
         transaction_id=row.id, account_id=row.account_id, kind=TransactionKind(row.kind),
         amount=Money(amount=row.amount, currency=row.currency), original=original, rate=row.rate, merchant=row.merchant,
         merchant_category=row.merchant_category, city=row.city, country=row.country, transacted_on=row.transacted_on,
-        posted_on=row.posted_on, cost_centre=row.cost_centre, ledger_code=row.ledger_code, purpose=row.purpose,
-        statement_id=row.statement_id, corrects=row.corrects, corrected_by=row.corrected_by,
+        posted_on=row.posted_on, cost_centre=row.coded_cost_centre or row.cost_centre,
+        ledger_code=row.coded_ledger_code or row.ledger_code, purpose=row.purpose,
+        statement_id=row.statement_id, corrects=row.corrects, corrected_by=row.corrected_by, tax_code=row.tax_code,
+        project=row.project, note=row.note, coded_by=row.coded_by, coded_at=row.coded_at, export_id=row.export_id,
+        exported_at=row.exported_at,
     )  # fmt: skip
