@@ -7,7 +7,7 @@ from services.notifications.letters import Letter
 from services.notifications.model import Base
 from services.notifications.rules import State
 from shared.contracts import identity as language
-from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked, StatementReady
+from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked, StatementIssued
 from shared.contracts.types import Language
 from shared.database import insert, is_postgresql
 from shared.ids import new_id
@@ -104,7 +104,7 @@ def mail_paper_off(event: PaperStatementsEnded, tx: Transaction) -> None:
         )
 
 
-def mail_statement_ready(event: StatementReady, tx: Transaction) -> None:
+def mail_statement_ready(event: StatementIssued, tx: Transaction) -> None:
     """Tell a holder that there is a new statement (NOT-05)."""
     to = language.Recipient(
         name=f"{event.first_name} {event.last_name}", email=event.email, language=event.language

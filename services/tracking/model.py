@@ -89,18 +89,18 @@ def _newest(
 
 
 _EXCEPTIONAL = request.c.exceptional.is_not(None)
-_newest("request_of_master", "master", beside=("exceptional",))
-_newest("request_of_master_by_type", "master", "type")
+_ABOUT = ("type", "channel")
+_newest("request_of_master", "master", beside=("exceptional", *_ABOUT))
 _newest(
     "request_of_intermediate", "intermediate", only=request.c.intermediate.is_not(None),
-    beside=("master", "exceptional"),
+    beside=("master", "exceptional", *_ABOUT),
 )  # fmt: skip
 _newest(
     "request_of_basic", "basic", only=request.c.basic.is_not(None),
-    beside=("master", "intermediate", "exceptional"),
+    beside=("master", "intermediate", "exceptional", *_ABOUT),
 )  # fmt: skip
 _newest("request_of_actor", "actor", beside=("master", "intermediate", "basic", "exceptional", "account_id"))
-_newest("request_of_type", "type")
+_newest("request_of_type", "type", beside=("channel",))
 _newest(
     "request_of_rare_channel", "channel", only=request.c.channel.in_([each.value for each in RARE_CHANNELS])
 )
@@ -110,10 +110,16 @@ _newest(
 )  # fmt: skip
 _newest(
     "request_exceptional", "exceptional", only=_EXCEPTIONAL,
-    beside=("due_at", "approver_function", "actor", "on_behalf_of", *LEVELS),
+    beside=("due_at", "approver_function", "actor", "on_behalf_of", *LEVELS, *_ABOUT, "account_id"),
 )  # fmt: skip
-for _whose in ("actor", "master", "intermediate", "basic"):
-    _newest(f"request_exceptional_of_{_whose}", _whose, "exceptional", only=_EXCEPTIONAL)
+for _whose in ("actor", *LEVELS):
+    _newest(
+        f"request_exceptional_of_{_whose}",
+        _whose,
+        "exceptional",
+        only=_EXCEPTIONAL,
+        beside=(*_ABOUT, "account_id"),
+    )
 
 # Under which control accounts anything was ever asked by or for a user; one that there is none of is empty. It tells whose
 # own requests all lie where they see everything anyway.
@@ -166,7 +172,9 @@ account = sa.Table(
     sa.Column("placed", sa.Integer, nullable=False),
     sa.Index("account_by_name", "name_key"),
     sa.Index("account_by_embossed_name", "embossed_name"),
-    sa.Index("account_of_basic", "basic", "product", "account_id"),
+    sa.Index(
+        "account_of_basic", "basic", "product", "account_id", postgresql_include=["name_key", "embossed_name"]
+    ),
 )
 
 # How many requests of a day stand at each status, of each master control account; an empty master stands for all. It

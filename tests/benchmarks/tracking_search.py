@@ -13,7 +13,7 @@ import platform
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -71,9 +71,14 @@ _LAST_NAMES = 4000
 
 
 class Chance(random.Random):
-    """Draws what is asked for; ``company`` is the viewer's own, of which alone a client asks."""
+    """Draws what is asked for; ``company`` is the viewer's own, of which alone a client asks.
+
+    ``basics`` are the basic control accounts that the viewer sees, None for all: cards are found below these alone.
+    """
 
     company: int | None = None
+
+    basics: Sequence[str] | None = None
 
     def some_company(self) -> int:
         return self.randrange(COMPANIES) if self.company is None else self.company
@@ -255,6 +260,13 @@ class Draw:
     accounts: int
     now: datetime
     command_ids: list[str]
+    accounts_of: Mapping[str, Sequence[str]]
+
+    def accounts_seen(self, chance: Chance, count: int) -> list[str]:
+        """Return so many of the accounts that a viewer sees, as accounts finds by card numbers no others."""
+        basics = list(self.accounts_of) if chance.basics is None else chance.basics
+        seen = [account for basic in basics for account in self.accounts_of.get(basic, ())]
+        return chance.sample(seen, min(count, len(seen)))
 
     def day(self, chance: Chance) -> datetime:
         return self.now - timedelta(days=chance.uniform(1, 30 * (MONTHS - 1)))
@@ -305,9 +317,7 @@ def searches(draw: Draw) -> dict[str, Question]:
             control_account=lambda chance: chance.choice(numbers_of(chance.some_company()))
         ),
         "account": find(account_id=draw.account),
-        "accounts of 100 cards": lambda chance: SearchRequests(
-            account_ids=[draw.account(chance) for _ in range(100)]
-        ),
+        "accounts of 100 cards": lambda chance: SearchRequests(account_ids=draw.accounts_seen(chance, 100)),
         "product": find(product="corporate_platinum"),
         "channel": find(channel=Channel.API),
         "channel, rare": find(channel=Channel.SYSTEM),
@@ -351,7 +361,7 @@ def viewers() -> dict[str, Callable[[Chance], Actor]]:
     """Return who asks: the issuer, who sees everything, and users of ever smaller parts of a company."""
 
     def issuer(chance: Chance) -> Actor:
-        chance.company = None
+        chance.company, chance.basics = None, None
         return Actor(
             user_id="operator", party=Party.ISSUER, grants={"tracking.view": frozenset({EVERYWHERE})}
         )
@@ -362,6 +372,12 @@ def viewers() -> dict[str, Callable[[Chance], Actor]]:
         def sign_in(chance: Chance) -> Actor:
             chance.company = chance.randrange(COMPANIES) if company is None else company
             numbers = frozenset(numbers_of(chance.company, *place)[level] for place in places)
+            chance.basics = [
+                numbers_of(chance.company, intermediate, basic)[2]
+                for intermediate in range(INTERMEDIATES)
+                for basic in range(BASICS)
+                if not numbers.isdisjoint(numbers_of(chance.company, intermediate, basic))
+            ]
             grants = {"tracking.view": numbers, "tracking.approve": numbers}
             return Actor(user_id=f"user{chance.company}.{user}", party=Party.CLIENT, grants=grants)
 
@@ -481,7 +497,9 @@ def main() -> int:
                 .exec_driver_sql("select pg_size_pretty(pg_database_size(current_database()))")
                 .scalar()
             )
-        draw = Draw(arguments.accounts, now, ids)
+            seen = session.connection().exec_driver_sql(_ACCOUNTS_OF).all()
+            accounts_of: dict[str, list[str]] = {row.basic: row.accounts for row in seen}
+        draw = Draw(arguments.accounts, now, ids, accounts_of)
         for who, viewer in viewers().items():
             for search, question in searches(draw).items():
                 if arguments.only in search and any(each in who for each in arguments.who.split(",")):
@@ -506,6 +524,7 @@ _WARM = (
     """select sum(pg_prewarm(oid::regclass)) from pg_class where relkind = 'i'
     and relnamespace in ('public'::regnamespace, 'months'::regnamespace) and oid::regclass::text !~ 'step|embossed'""",
 )
+_ACCOUNTS_OF = "select basic, array_agg(account_id) as accounts from account group by basic"
 _SAMPLE = "select command_id from request_key tablesample bernoulli (0.01) limit 1000"
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from services.statements.jobs.due import due
 from services.statements.model import card_account, control_account, paper_off_due, ready_due, statement
-from shared.contracts.statements import PaperStatementsEnded, StatementReady
+from shared.contracts.statements import PaperStatementsEnded, StatementIssued
 from shared.contracts.types import Language
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.days import day_of
@@ -79,7 +79,7 @@ def tell_statements_ready(tx: Transaction) -> int:
         values_parameter(made),
     ).all()  # fmt: skip
     for one in ready:
-        told = StatementReady(
+        told = StatementIssued(
             statement_id=one.id, account_id=one.account_id, control_account=one.lies_at, first_name=one.first_name,
             last_name=one.last_name, email=one.email, language=Language(one.language or Language.ENGLISH),
             closed_on=one.closed_on, due_on=one.due_on, balance=one.balance, currency=one.currency,

@@ -80,7 +80,12 @@ def upgrade() -> None:
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.create_index("account_by_embossed_name", ["embossed_name"], unique=False)
         batch_op.create_index("account_by_name", ["name_key"], unique=False)
-        batch_op.create_index("account_of_basic", ["basic", "product", "account_id"], unique=False)
+        batch_op.create_index(
+            "account_of_basic",
+            ["basic", "product", "account_id"],
+            unique=False,
+            postgresql_include=["name_key", "embossed_name"],
+        )
 
     op.create_table(
         "control_account",
@@ -169,6 +174,9 @@ def upgrade() -> None:
                 "master",
                 "intermediate",
                 "basic",
+                "type",
+                "channel",
+                "account_id",
             ],
             postgresql_where=sa.text("exceptional IS NOT NULL"),
             sqlite_where=sa.text("exceptional IS NOT NULL"),
@@ -177,6 +185,7 @@ def upgrade() -> None:
             "request_exceptional_of_actor",
             ["actor", "exceptional", "received_at", "command_id"],
             unique=False,
+            postgresql_include=["type", "channel", "account_id"],
             postgresql_where=sa.text("exceptional IS NOT NULL"),
             sqlite_where=sa.text("exceptional IS NOT NULL"),
         )
@@ -184,6 +193,7 @@ def upgrade() -> None:
             "request_exceptional_of_master",
             ["master", "exceptional", "received_at", "command_id"],
             unique=False,
+            postgresql_include=["type", "channel", "account_id"],
             postgresql_where=sa.text("exceptional IS NOT NULL"),
             sqlite_where=sa.text("exceptional IS NOT NULL"),
         )
@@ -191,6 +201,7 @@ def upgrade() -> None:
             "request_exceptional_of_intermediate",
             ["intermediate", "exceptional", "received_at", "command_id"],
             unique=False,
+            postgresql_include=["type", "channel", "account_id"],
             postgresql_where=sa.text("exceptional IS NOT NULL"),
             sqlite_where=sa.text("exceptional IS NOT NULL"),
         )
@@ -198,6 +209,7 @@ def upgrade() -> None:
             "request_exceptional_of_basic",
             ["basic", "exceptional", "received_at", "command_id"],
             unique=False,
+            postgresql_include=["type", "channel", "account_id"],
             postgresql_where=sa.text("exceptional IS NOT NULL"),
             sqlite_where=sa.text("exceptional IS NOT NULL"),
         )
@@ -211,7 +223,7 @@ def upgrade() -> None:
             "request_of_basic",
             ["basic", "received_at", "command_id"],
             unique=False,
-            postgresql_include=["master", "intermediate", "exceptional"],
+            postgresql_include=["master", "intermediate", "exceptional", "type", "channel"],
             postgresql_where=sa.text("basic IS NOT NULL"),
             sqlite_where=sa.text("basic IS NOT NULL"),
         )
@@ -219,7 +231,7 @@ def upgrade() -> None:
             "request_of_intermediate",
             ["intermediate", "received_at", "command_id"],
             unique=False,
-            postgresql_include=["master", "exceptional"],
+            postgresql_include=["master", "exceptional", "type", "channel"],
             postgresql_where=sa.text("intermediate IS NOT NULL"),
             sqlite_where=sa.text("intermediate IS NOT NULL"),
         )
@@ -227,10 +239,7 @@ def upgrade() -> None:
             "request_of_master",
             ["master", "received_at", "command_id"],
             unique=False,
-            postgresql_include=["exceptional"],
-        )
-        batch_op.create_index(
-            "request_of_master_by_type", ["master", "type", "received_at", "command_id"], unique=False
+            postgresql_include=["exceptional", "type", "channel"],
         )
         batch_op.create_index(
             "request_of_rare_channel",
@@ -239,7 +248,12 @@ def upgrade() -> None:
             postgresql_where=sa.text("channel IN ('operator', 'system')"),
             sqlite_where=sa.text("channel IN ('operator', 'system')"),
         )
-        batch_op.create_index("request_of_type", ["type", "received_at", "command_id"], unique=False)
+        batch_op.create_index(
+            "request_of_type",
+            ["type", "received_at", "command_id"],
+            unique=False,
+            postgresql_include=["channel"],
+        )
         batch_op.create_index(
             "request_of_principal",
             ["on_behalf_of", "received_at", "command_id"],

@@ -42,6 +42,8 @@ from shared.messaging.transaction import Reader
 
 # So many accounts are found by name and then asked for their requests; of more, some made a request lately.
 MOST_NAMED = 2000
+# Of so few below a control account, if only exceptional requests are wanted: these are soon asked for their accounts.
+MOST_NAMED_OF_EXCEPTIONAL = 20
 RARE = 500
 _KEPT = 1000  # statements
 _ALL = 10**9
@@ -56,7 +58,8 @@ Rows = Sequence[sa.Row[Any]]
 class Shape:
     """What searches have in common whose statements are the same: all but the values that are looked for.
 
-    ``is_own_work`` is whether the work that is asked for is the caller's. ``leading`` is a criterion that so few requests
+    ``is_own_work`` is whether the work that is asked for is the caller's, ``is_wider`` whether the control account that is
+    asked for stands at a level above all of the caller's. ``leading`` is a criterion that so few requests
     fit that each can be looked at.
     """
 
@@ -65,7 +68,14 @@ class Shape:
     status: RequestStatus | None = None
     overdue: bool | None = None
     is_own_work: bool = False
+    is_wider: bool = False
     leading: str | None = None
+
+    @property
+    def most_named(self) -> int:
+        """How many accounts are asked for their requests."""
+        is_exceptional = self.overdue or self.status not in (None, RequestStatus.COMPLETED)
+        return MOST_NAMED_OF_EXCEPTIONAL if is_exceptional and self.scope.levels is not None else MOST_NAMED
 
 
 def find(query: Query, account_ids: Collection[str] | None, key: sa.Row[Any] | None, reader: Reader) -> Rows:
@@ -77,7 +87,8 @@ def find(query: Query, account_ids: Collection[str] | None, key: sa.Row[Any] | N
     given |= parameters_of(query) | {"limit": query.limit + 1} | statuses_parameters(reader)
     given |= it(key) if key else {}
     shape = Shape(
-        criteria_of(query), scope, query.status, query.overdue, is_own_work=query.work_of == reader.actor.user_id
+        criteria_of(query), scope, query.status, query.overdue, is_own_work=query.work_of == reader.actor.user_id,
+        is_wider=_is_wider(query.control_account, scope, reader),
     )  # fmt: skip
     if account_ids is not None:
         return _execute(_of_accounts(shape, within="visible"), given | _these(account_ids), reader)
@@ -85,7 +96,7 @@ def find(query: Query, account_ids: Collection[str] | None, key: sa.Row[Any] | N
         return _execute(_newest(replace(shape, leading="tracking_number")), given, reader)
     if shape.criteria & OF_ACCOUNT.keys():
         named = reader.session.scalars(_named(shape), given).all()
-        if len(named) <= MOST_NAMED:
+        if len(named) <= shape.most_named:
             return _of_named(named, shape, given, query.limit + 1, reader)
     return _execute(_newest(_led(shape, given, reader)), given, reader)
 
@@ -101,6 +112,16 @@ def _of_named(
     if own:
         found = [*found, *_execute(_of_requests(shape), given | _these(own), reader)]
     return sorted(found, key=lambda row: (row.received_at, row.command_id), reverse=True)[:limit]
+
+
+def _is_wider(number: str | None, scope: Scope, reader: Reader) -> bool:
+    """Return whether a control account stands at a level above all that the caller may see."""
+    if number is None or scope.levels is None:
+        return False
+    level = reader.session.scalar(
+        sa.select(control_account.c.level).where(control_account.c.number == number)
+    )
+    return level is not None and LEVELS.index(level) < min(map(LEVELS.index, scope.levels), default=0)
 
 
 def _led(shape: Shape, given: Parameters, reader: Reader) -> Shape:
@@ -146,7 +167,7 @@ def _ways(shape: Shape) -> list[Way]:
     ways = shape.scope.ways()
     if "work_of" in shape.criteria:
         ways = shape.scope.ways_to_work("work_of", is_own=shape.is_own_work)
-    elif "control_account" in shape.criteria:
+    elif "control_account" in shape.criteria and not shape.is_wider:
         at = (request.c[level] == sa.bindparam("control_account") for level in LEVELS)
         ways = [Way(sa.and_(each, shape.scope.visible)) for each in at]
     statuses = _statuses(shape)
@@ -169,19 +190,17 @@ def _led_by(shape: Shape) -> frozenset[str]:
     if shape.leading:
         return frozenset({shape.leading})
     status = {"overdue"} if shape.status is None and shape.overdue else set()
-    by = next((name for name in ("work_of", "control_account") if name in shape.criteria), "")
-    return frozenset({"status", by} | status)
+    by = "" if shape.is_wider else "control_account"
+    return frozenset({"status", "work_of" if "work_of" in shape.criteria else by} | status)
 
 
 def _conditions(shape: Shape, *, without: frozenset[str] = frozenset()) -> list[Condition]:
-    """Return all that is wanted of a request, whichever way leads to it."""
+    """Return all that is wanted of a request itself, whichever way leads to it."""
     conditions = [CRITERIA[name] for name in sorted(shape.criteria & CRITERIA.keys() - without)]
     if shape.status is not None and "status" not in without:
         conditions.append(request.c.status == shape.status.value)
     if shape.overdue is not None and "overdue" not in without:
         conditions.append(OVERDUE[shape.overdue])
-    if shape.criteria & OF_ACCOUNT.keys():
-        conditions.append(_fits(request.c.account_id, shape))
     return conditions
 
 
@@ -190,12 +209,12 @@ def _along(way: Way, conditions: Sequence[Condition], shape: Shape) -> sa.Select
     newest = sa.select(*PLACE).where(way.condition, *conditions).limit(_limit())
     if way.rare is not None:
         times = (CRITERIA[name] for name in sorted(shape.criteria & OF_PLACE))
-        rare = _rare(sa.and_(way.rare, *times), most=RARE if shape.leading else _ALL)
+        beside = [request.c.account_id] if shape.criteria & OF_ACCOUNT.keys() else []
+        rare = _rare(sa.and_(way.rare, *times), *beside, most=RARE if shape.leading else _ALL)
         mine = sa.and_(request.c.received_at == rare.c.received_at, request.c.command_id == rare.c.command_id)
-        return newest.join_from(rare, request, mine).order_by(
-            rare.c.received_at.desc(), rare.c.command_id.desc()
-        )
-    newest = newest.order_by(*NEWEST_FIRST)
+        newest = newest.join_from(rare, request, mine).where(*_account_fits(rare, shape))
+        return newest.order_by(rare.c.received_at.desc(), rare.c.command_id.desc())
+    newest = newest.where(*_account_fits(request, shape)).order_by(*NEWEST_FIRST)
     if way.level is None:
         return newest
     numbers = given_values(granted_at(way.level), postgresql_=shape.scope.postgresql)
@@ -217,14 +236,18 @@ def _rare(condition: Condition, *beside: sa.Column[Any], most: int = _ALL) -> sa
     return found.limit(_literally(most)).subquery()
 
 
-def _fits(account_id: sa.ColumnElement[str | None], shape: Shape) -> Condition:
-    """Return the condition that an account fits what is asked of it.
+def _account_fits(about: sa.FromClause, shape: Shape) -> list[Condition]:
+    """Return the condition that the account of a request fits what is asked of it; none where nothing is.
 
     It is a value, looked up for each; as `exists` it would be turned into a join, and often into one with every account
     that fits.
     """
-    found = sa.select(account.c.account_id).where(account.c.account_id == account_id, *_of_account(shape))
-    return found.scalar_subquery().is_not(None)
+    if not shape.criteria & OF_ACCOUNT.keys():
+        return []
+    found = sa.select(account.c.account_id).where(
+        account.c.account_id == about.c.account_id, *_of_account(shape)
+    )
+    return [found.scalar_subquery().is_not(None)]
 
 
 def _of_account(shape: Shape) -> list[Condition]:
@@ -234,7 +257,7 @@ def _of_account(shape: Shape) -> list[Condition]:
 @lru_cache(_KEPT)
 def _named(shape: Shape) -> sa.Select[str]:
     """Select the accounts that fit, as far as the caller may see them, and no more than one too many."""
-    found = sa.select(account.c.account_id).where(*_of_account(shape)).limit(_literally(MOST_NAMED + 1))
+    found = sa.select(account.c.account_id).where(*_of_account(shape)).limit(_literally(shape.most_named + 1))
     return (
         found if shape.scope.levels is None else found.where(account.c.basic.in_(_at_or_below(shape.scope)))
     )
@@ -255,8 +278,11 @@ def _at_or_below(scope: Scope) -> sa.CompoundSelect[str]:
 
 @lru_cache(_KEPT)
 def _of_accounts(shape: Shape, within: str) -> sa.Select[Any]:
-    """Select the newest requests about given accounts, of those ``visible`` or of those ``under`` control accounts."""
-    return _keyed(request_key.c.account_id, [*_conditions(shape), getattr(shape.scope, within)], shape)
+    """Select the newest requests about given accounts: of all ``visible``, or ``under`` control accounts of accounts that fit."""
+    conditions = [*_conditions(shape), getattr(shape.scope, within)]
+    if within == "visible":
+        conditions += _account_fits(request, shape)
+    return _keyed(request_key.c.account_id, conditions, shape)
 
 
 @lru_cache(_KEPT)
@@ -285,8 +311,8 @@ def _own_elsewhere(shape: Shape) -> sa.CompoundSelect[str]:
     parts = []
     for way in shape.scope.own_elsewhere():
         assert way.rare is not None
-        own = _rare(way.rare, request.c.account_id).c
-        parts.append(sa.select(own.command_id).where(_fits(own.account_id, shape)))
+        own = _rare(way.rare, request.c.account_id)
+        parts.append(sa.select(own.c.command_id).where(*_account_fits(own, shape)))
     return sa.union_all(*parts)
 
 
