@@ -95,7 +95,7 @@ class Scope:
         for level in self.levels:
             found.append(Way(sa.and_(sa.true(), *above), level))
             above.append(self.granted(level).is_not(sa.true()))
-        return [*found, *self.own_elsewhere()]
+        return [*found, *self.own_elsewhere()] or [Way(sa.false())]
 
     def own_elsewhere(self) -> list[Way]:
         """Return the ways to the caller's own requests that lie under none of the caller's control accounts."""

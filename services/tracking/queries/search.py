@@ -32,6 +32,7 @@ from services.tracking.queries.scope import (
     Way,
     at_status,
     granted_at,
+    passes,
     scope_of,
     statuses_parameters,
 )
@@ -59,8 +60,8 @@ class Shape:
     """What searches have in common whose statements are the same: all but the values that are looked for.
 
     ``is_own_work`` is whether the work that is asked for is the caller's, ``is_wider`` whether the control account that is
-    asked for stands at a level above all of the caller's. ``leading`` is a criterion that so few requests
-    fit that each can be looked at.
+    asked for stands at a level above all of the caller's. ``leading`` is a criterion that so few requests fit that each
+    can be looked at.
     """
 
     criteria: frozenset[str]
@@ -257,16 +258,18 @@ def _of_account(shape: Shape) -> list[Condition]:
 @lru_cache(_KEPT)
 def _named(shape: Shape) -> sa.Select[str]:
     """Select the accounts that fit, as far as the caller may see them, and no more than one too many."""
-    found = sa.select(account.c.account_id).where(*_of_account(shape)).limit(_literally(shape.most_named + 1))
-    return (
-        found if shape.scope.levels is None else found.where(account.c.basic.in_(_at_or_below(shape.scope)))
-    )
+    found = sa.select(account.c.account_id).limit(_literally(shape.most_named + 1))
+    if shape.scope.levels is None:
+        return found.where(*_of_account(shape))
+    # The index of those below a control account has the names too; a name may be that of a third of all holders.
+    fits = passes(sa.and_(*_of_account(shape)))
+    return found.where(account.c.basic.in_(_at_or_below(shape.scope)), fits)
 
 
 def _at_or_below(scope: Scope) -> sa.CompoundSelect[str]:
-    """Select the caller's control accounts and all below them; each level may have those above it left below."""
+    """Select the caller's control accounts and all below them, which are those of one or two levels further down."""
     node, above = control_account.alias(), control_account.alias()
-    parts: list[sa.Select[str]] = []
+    parts: list[sa.Select[str]] = [sa.select(node.c.number).where(sa.false())]  # who has none sees nothing
     for level in scope.levels or ():
         granted = given_values(granted_at(level), postgresql_=scope.postgresql)
         below = sa.select(node.c.number)

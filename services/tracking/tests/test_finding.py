@@ -21,7 +21,7 @@ from shared.actor import Actor
 from shared.contracts.accounts import AccountOpened, Product, SuspendAccount
 from shared.contracts.outcomes import CommandAccepted, CommandCompleted, CommandRejected, RequestStatus
 from shared.contracts.structure import ControlAccountOpened, Level
-from shared.contracts.tracking import FindRequests, SearchRequests
+from shared.contracts.tracking import FindRequests, GetRequestOverview, SearchRequests
 from shared.contracts.types import Channel
 from shared.errors import Rejected
 from shared.folding import fold_name
@@ -198,6 +198,30 @@ def test_everybody_finds_the_own_requests_and_those_made_for_them(
 ) -> None:
     nowhere = user(actor, VIEW, over=["400000000000000"])
     assert found(tracking, asked, nowhere, **criteria) == expected
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [{}, {"name": "smith"}, {"status": RequestStatus.REJECTED}, {"control_account": MASTER}, {"work_of": "pa"}, {"overdue": True}],
+    ids=str,
+)  # fmt: skip
+def test_who_has_no_control_account_finds_the_own_requests_alone(
+    tracking: Tracking, asked: dict[str, Envelope], criteria: dict[str, Any]
+) -> None:
+    assert found(tracking, asked, user("nobody", VIEW, over=[]), **criteria) == []
+    assert tracking.ask(GetRequestOverview(), user("nobody", VIEW, over=[])).total == 0
+    assert found(tracking, asked, user("bob", VIEW, over=[])) == ["waits"]
+
+
+def test_a_wider_control_account_narrows_nothing_below_it(
+    tracking: Tracking, asked: dict[str, Envelope]
+) -> None:
+    """It is looked for among what the caller may see, not the other way round."""
+    zoe = user("zoe", VIEW, over=[BASIC])
+    assert found(tracking, asked, zoe, control_account=MASTER) == HERE
+    assert found(tracking, asked, zoe, control_account=ELSEWHERE[0]) == []
+    rejected = found(tracking, asked, zoe, control_account=INTERMEDIATE, status=RequestStatus.REJECTED)
+    assert rejected == ["refused"]
 
 
 def test_a_name_that_too_many_have_is_looked_for_among_the_newest(
