@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import sqlalchemy as sa
@@ -218,6 +218,21 @@ def begins(column: sa.ColumnElement[str], beginning: str) -> sa.ColumnElement[bo
     return sa.and_(column >= beginning, column < beginning + HIGHEST)
 
 
+def begins_as_given(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
+    """Return the same condition for a statement that is kept; its text is handed over by `beginning_parameters`."""
+    return sa.and_(column >= sa.bindparam(name), column < sa.bindparam(f"{name}_end"))
+
+
+def beginning_parameters(name: str, beginning: str) -> dict[str, str]:
+    """Return the parameters of a statement with `begins_as_given`."""
+    return {name: beginning, f"{name}_end": beginning + HIGHEST}
+
+
+def written(name: str) -> sa.BindParameter[int]:
+    """Return a number that is written into the statement: PostgreSQL plans by how many rows are wanted."""
+    return sa.bindparam(name, type_=sa.Integer, literal_execute=True)
+
+
 GIVEN = "given"
 
 
@@ -294,9 +309,12 @@ def values_parameter(values: Iterable[str], name: str = GIVEN) -> dict[str, str]
     return {name: orjson.dumps(list(values)).decode()}
 
 
-def insert(table: sa.Table, *, postgresql_: bool) -> Any:
-    """Return the dialect's own insert, which knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
-    return (postgresql if postgresql_ else sqlite).insert(table)
+def insert(table: sa.Table, *, postgresql_: bool) -> postgresql.Insert:
+    """Return the dialect's own insert, which knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``.
+
+    Both dialects say it alike, so it is typed as PostgreSQL's.
+    """
+    return cast(postgresql.Insert, (postgresql if postgresql_ else sqlite).insert(table))
 
 
 def insert_rows(

@@ -12,11 +12,12 @@ from tqdm import tqdm
 
 from deploy.compose import Shape, shape_of
 from services.statements.imports.layout import Layout, Subject
-from services.statements.imports.layout_file import BadLayout, find_layout, known_layouts
+from services.statements.imports.layout_file import find_layout, known_layouts
 from services.statements.imports.mending import refused_rows
 from services.statements.imports.queries import import_row_of
 from services.statements.imports.submitting import submit
 from services.statements.imports.taking_in import digest_of, find_file, take_in
+from services.statements.layout_files import BadLayout
 from shared.contracts.imports import ImportRow, ImportState
 from shared.observability import set_up_logging
 from shared.service import Running

@@ -7,7 +7,7 @@ from services.notifications.letters import Letter
 from services.notifications.model import Base
 from services.notifications.rules import State
 from shared.contracts import identity as language
-from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked, StatementIssued
+from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked, StatementAnnounced
 from shared.contracts.types import Language
 from shared.database import insert, is_postgresql
 from shared.ids import new_id
@@ -81,41 +81,37 @@ def mail_payment_reminder(event: PaymentReminderAsked, tx: Transaction) -> None:
     """Remind a holder of what is overdue (ACC-19, NOT-03)."""
     if event.email is None:
         return
-    to = language.Recipient(
-        name=f"{event.first_name} {event.last_name}",
-        email=event.email,
-        language=event.language or Language.ENGLISH,
-    )
     facts = {
         "overdue": event.overdue,
         "currency": event.currency,
         "due_since": event.due_since,
         "comment": event.comment,
     }
-    _mail("payment_reminder", [to], facts, tx)
+    _mail("payment_reminder", [_holder(event, event.email)], facts, tx)
 
 
 def mail_paper_off(event: PaperStatementsEnded, tx: Transaction) -> None:
     """Tell a holder that statements come online only (STM-04, NOT-06); whoever has no e-mail is the issuer's to write to."""
     if event.email:
-        name = f"{event.first_name} {event.last_name}"
-        _mail(
-            "paper_off", [language.Recipient(name=name, email=event.email, language=event.language)], {}, tx
-        )
+        _mail("paper_off", [_holder(event, event.email)], {}, tx)
 
 
-def mail_statement_ready(event: StatementIssued, tx: Transaction) -> None:
+def mail_statement_ready(event: StatementAnnounced, tx: Transaction) -> None:
     """Tell a holder that there is a new statement (NOT-05)."""
-    to = language.Recipient(
-        name=f"{event.first_name} {event.last_name}", email=event.email, language=event.language
-    )
     facts = {
         "balance": event.balance,
         "currency": event.currency,
         "closed_on": event.closed_on,
         "due_on": event.due_on,
     }
-    _mail("statement_ready", [to], facts, tx)
+    _mail("statement_ready", [_holder(event, event.email)], facts, tx)
+
+
+def _holder(
+    event: PaymentReminderAsked | PaperStatementsEnded | StatementAnnounced, email: str
+) -> language.Recipient:
+    name = f"{event.first_name} {event.last_name}"
+    return language.Recipient(name=name, email=email, language=event.language or Language.ENGLISH)
 
 
 def _mail(

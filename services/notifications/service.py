@@ -7,7 +7,7 @@ from services.notifications import jobs, reactions
 from services.notifications.model import Base
 from services.notifications.outlets import check
 from shared.contracts import identity as language
-from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked, StatementIssued
+from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked, StatementAnnounced
 from shared.service import Errand, Job, Service
 
 service = Service(
@@ -26,7 +26,7 @@ service = Service(
         language.FunctionsLent: reactions.mail_functions_lent,
         PaperStatementsEnded: reactions.mail_paper_off,
         PaymentReminderAsked: reactions.mail_payment_reminder,
-        StatementIssued: reactions.mail_statement_ready,
+        StatementAnnounced: reactions.mail_statement_ready,
     },
     jobs=[
         Errand(name="send-due-mails", every=timedelta(seconds=1), run=jobs.send_due_mails),

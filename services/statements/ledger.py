@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -72,7 +72,7 @@ class Stage:
         session.execute(self._open_internal_accounts, given)
         if self.postgresql_:
             session.execute(self._lock, given)
-        new: int = session.execute(self._enter, given).rowcount  # type: ignore[attr-defined]
+        new = cast(sa.CursorResult[Any], session.execute(self._enter, given)).rowcount
         if new:
             follow = self._when_all_are_new if new == rows else self._when_some_are_new
             session.execute(follow.enter_both_sides, {**given, "now": now})
@@ -90,7 +90,7 @@ class Stage:
         account_id = self.rows.c.account_id
         concerned = sa.select(account_id).where(account_id.is_not(None)).distinct().order_by(account_id)
         entered = insert(standing_due, postgresql_=self.postgresql_).from_select(["account_id"], concerned)
-        return entered.on_conflict_do_nothing()  # type: ignore[no-any-return]
+        return entered.on_conflict_do_nothing()
 
     # Ledger accounts
 
@@ -116,7 +116,7 @@ class Stage:
         entered = insert(ledger_account, postgresql_=self.postgresql_).from_select(
             names, opening.where(sa.true()).distinct().order_by("id")
         )
-        return entered.on_conflict_do_nothing()  # type: ignore[no-any-return]
+        return entered.on_conflict_do_nothing()
 
     @cached_property
     def _lock(self) -> sa.Executable:
@@ -144,7 +144,7 @@ class Stage:
         )
         entered = insert(posting, postgresql_=self.postgresql_).from_select([*names, "cycle"], found)
         once = entered.on_conflict_do_nothing(index_elements=["source", "source_key"])
-        return once.execution_options(preserve_rowcount=True)  # type: ignore[no-any-return]
+        return once.execution_options(preserve_rowcount=True)
 
     @cached_property
     def _new(self) -> sa.Subquery:
@@ -256,14 +256,14 @@ def _given(*, postgresql_: bool) -> Stage:
 
 
 def _opening(id_: sa.ColumnElement[str], currency: sa.ColumnElement[str]) -> sa.Select[Any]:
-    opening: Any = sa.select(
+    columns: list[sa.ColumnElement[Any]] = [
         id_.label("id"),
         currency.label("currency"),
         *(sa.literal_column("0").label(name) for name in _SUMS),
         sa.literal_column("1").label("cycle"),
         sa.literal_column(f"'{PaymentStatus.CURRENT}'").label("payment_status"),
-    )
-    return opening  # type: ignore[no-any-return]
+    ]
+    return sa.select(*columns)
 
 
 def _changes(new: sa.FromClause) -> sa.Select[Any]:

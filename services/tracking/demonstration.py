@@ -80,5 +80,4 @@ def _insert(session: orm.Session, rows: Iterator[KnownAccount]) -> None:
 def _entry(*, postgresql_: bool) -> sa.Executable:
     given = given_rows(_COLUMNS, postgresql_=postgresql_)
     statement = insert(account, postgresql_=postgresql_).from_select(list(_COLUMNS), given)
-    entry: sa.Executable = statement.on_conflict_do_nothing()
-    return entry
+    return statement.on_conflict_do_nothing()

@@ -63,10 +63,7 @@ def _known(session: orm.Session, ids: Sequence[str], rows: Mapping[str, Mapping[
 def _entry(*, postgresql_: bool) -> sa.Executable:
     given = given_rows(_COLUMNS, postgresql_=postgresql_)
     statement = insert(request_key, postgresql_=postgresql_).from_select(list(_COLUMNS), given)
-    entry: sa.Executable = statement.on_conflict_do_nothing(index_elements=["command_id"]).returning(
-        request_key
-    )
-    return entry
+    return statement.on_conflict_do_nothing(index_elements=["command_id"]).returning(request_key)
 
 
 @cache

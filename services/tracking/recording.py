@@ -167,8 +167,7 @@ def _step(envelope: Envelope, status: str, made_by: str) -> dict[str, Any]:
 def _step_entry(*, postgresql_: bool) -> sa.Executable:
     given = given_rows(_STEP_COLUMNS, postgresql_=postgresql_)
     statement = insert(step, postgresql_=postgresql_).from_select(list(_STEP_COLUMNS), given)
-    entry: sa.Executable = statement.on_conflict_do_nothing()
-    return entry
+    return statement.on_conflict_do_nothing()
 
 
 # Rows
@@ -235,10 +234,9 @@ def _upsert(tx: Transaction, given: Sequence[Mapping[str, Any]]) -> Sequence[sa.
 def _writing(*, postgresql_: bool) -> sa.Executable:
     given = given_rows(_COLUMNS, postgresql_=postgresql_)
     statement = insert(request, postgresql_=postgresql_).from_select(list(_COLUMNS), given)
-    writing: sa.Executable = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=["received_at", "command_id"], set_={**_fill_stub(), **_move_on()}
     ).returning(*(request.c[name] for name in _ANSWERED))
-    return writing
 
 
 def _fill_stub() -> dict[str, Any]:

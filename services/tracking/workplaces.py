@@ -48,5 +48,4 @@ def _places(row: Mapping[str, Any]) -> list[Place]:
 def _entry(*, postgresql_: bool) -> sa.Executable:
     given = given_rows(_COLUMNS, postgresql_=postgresql_)
     statement = insert(workplace, postgresql_=postgresql_).from_select(list(_COLUMNS), given)
-    entry: sa.Executable = statement.on_conflict_do_nothing().returning(*workplace.c)
-    return entry
+    return statement.on_conflict_do_nothing().returning(*workplace.c)

@@ -285,7 +285,7 @@ class PaperStatementsEnded(Message):
 
 
 @event("statements")
-class StatementIssued(Message):
+class StatementAnnounced(Message):
     """A holder with an e-mail address has a new statement (NOT-05); below zero the balance is a credit."""
 
     statement_id: NewStatementId

@@ -36,8 +36,7 @@ def _entry(inbox: sa.Table, *, postgresql_: bool) -> sa.Executable:
     statement = insert(inbox, postgresql_=postgresql_).from_select(
         list(columns), given_rows(columns, postgresql_=postgresql_)
     )
-    entry: sa.Executable = statement.on_conflict_do_nothing().returning(inbox.c.message_id)
-    return entry
+    return statement.on_conflict_do_nothing().returning(inbox.c.message_id)
 
 
 def forget_before(session: orm.Session, inbox: sa.Table, instant: datetime) -> int:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from services.accounts.model import CardAccount
 from services.accounts.rules import BEFORE_FIRST_NAME
 from shared.contracts.accounts import FindAccounts
-from shared.database import HIGHEST
+from shared.database import beginning_parameters, begins_as_given
 from shared.days import months_before
 from shared.folding import fold_name
 from shared.messaging.transaction import Reader
@@ -53,14 +53,6 @@ def _any_of(name: str) -> Criterion:
     return Criterion(account[name].in_(sa.bindparam(name, expanding=True)), lambda value, _: {name: value})
 
 
-def _begins(column: sa.ColumnElement[Any], name: str) -> Condition:
-    return sa.and_(column >= sa.bindparam(name), column < sa.bindparam(f"{name}_end"))
-
-
-def _beginning(name: str, text: str) -> Parameters:
-    return {name: text, f"{name}_end": text + HIGHEST}
-
-
 def _holds(name: str) -> Condition:
     return account.names.contains(sa.bindparam(name), autoescape=False, escape="/")
 
@@ -81,15 +73,15 @@ CRITERIA = {
     **{name: _same(name) for name in ("product", "employee_id", "cost_centre", "universal_number")},
     **{name: _any_of(name) for name in ("status", "payment_status")},
     "name": Criterion(
-        sa.or_(_begins(account.name_key, "name"), _begins(account.embossed_name, "name_on_card")),
-        lambda name, _: _beginning("name", fold_name(name)) | _beginning("name_on_card", name.upper()),
+        sa.or_(begins_as_given(account.name_key, "name"), begins_as_given(account.embossed_name, "name_on_card")),
+        lambda name, _: beginning_parameters("name", fold_name(name)) | beginning_parameters("name_on_card", name.upper()),
     ),
     "last_name": Criterion(
-        _begins(account.name_key, "last_name"), lambda name, _: _beginning("last_name", fold_name(name))
+        begins_as_given(account.name_key, "last_name"), lambda name, _: beginning_parameters("last_name", fold_name(name))
     ),
     "embossed_name": Criterion(
-        _begins(account.embossed_name, "embossed_name"),
-        lambda name, _: _beginning("embossed_name", name.upper()),
+        begins_as_given(account.embossed_name, "embossed_name"),
+        lambda name, _: beginning_parameters("embossed_name", name.upper()),
     ),
     "first_name": Criterion(
         _holds("first_name"), lambda name, _: _part("first_name", BEFORE_FIRST_NAME + fold_name(name))

@@ -29,7 +29,7 @@ from services.accounts.vault import mask, vault_of
 from shared.contracts.accounts import AccountRow, FindAccounts, FindAccountsByCard
 from shared.contracts.base import Page
 from shared.contracts.types import Money
-from shared.database import given_values, is_postgresql, values_parameter
+from shared.database import given_values, is_postgresql, values_parameter, written
 from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of
 
@@ -170,7 +170,7 @@ def _first_of_each(shape: Shape) -> sa.Select[Any]:
     """Select the first of what each control account has; together they hold the first of all."""
     fit = sa.select(*_ORDER).where(*_conditions(shape))
     together = _of_each_place(_in_order(fit, shape), shape)
-    return together.order_by("name_key", "id").limit(_written("limit"))
+    return together.order_by("name_key", "id").limit(written("limit"))
 
 
 def _of_each_place(fit: sa.Select[Any], shape: Shape) -> sa.Select[Any]:
@@ -184,7 +184,7 @@ def _in_order(fit: sa.Select[Any], shape: Shape) -> sa.Select[Any]:
     if shape.goes_on:
         last = (sa.bindparam("last_name_key", type_=sa.String), sa.bindparam("last_id", type_=sa.String))
         fit = fit.where(sa.tuple_(*_ORDER) > sa.tuple_(*last))
-    return fit.order_by(*_ORDER).limit(_written("limit"))
+    return fit.order_by(*_ORDER).limit(written("limit"))
 
 
 @cache
@@ -207,12 +207,7 @@ def _with_part(shape: Shape) -> sa.Select[str]:
 
 
 def _at_most(select: sa.Select[Any]) -> sa.Select[Any]:
-    return select.limit(_written("most"))
-
-
-def _written(name: str) -> sa.BindParameter[int]:
-    """Return a parameter that is written into the statement: PostgreSQL plans by the number of rows that are wanted."""
-    return sa.bindparam(name, type_=sa.Integer, literal_execute=True)
+    return select.limit(written("most"))
 
 
 @cache

@@ -8,7 +8,7 @@ from shared.contracts import identity
 from shared.contracts.accounts import PaymentStatus
 from shared.contracts.base import Message
 from shared.contracts.identity import Entitlement, Recipient
-from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked, StatementIssued
+from shared.contracts.statements import PaperStatementsEnded, PaymentReminderAsked, StatementAnnounced
 from shared.contracts.types import Language
 
 CODE = "7K3Q-X9M4-T2WV"
@@ -67,9 +67,9 @@ def reminder(to: Recipient, comment: str | None = None) -> PaymentReminderAsked:
     )  # fmt: skip
 
 
-def ready(to: Recipient, balance: int) -> StatementIssued:
+def ready(to: Recipient, balance: int) -> StatementAnnounced:
     first_name, _, last_name = to.name.partition(" ")
-    return StatementIssued(
+    return StatementAnnounced(
         statement_id="stm_" + 26 * "0", account_id="acc_" + 26 * "0", control_account=ACCOUNTS[0], first_name=first_name,
         last_name=last_name, email=to.email, language=to.language, closed_on=date(2026, 2, 10), due_on=date(2026, 3, 9),
         balance=balance, currency="EUR",

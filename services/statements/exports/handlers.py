@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from services.statements.exports.layout import Layout
 from services.statements.exports.layout_file import known_layouts, read_layout
 from services.statements.exports.making import MAKE_EXPORTS, POSTINGS, exportable, release
-from services.statements.imports.layout_file import BadLayout
+from services.statements.layout_files import BadLayout, text_of
 from services.statements.model import export, posting
 from services.statements.queries.scope import control_account_paths, export_paths
 from shared.contracts.outcomes import RequestStatus
@@ -86,7 +86,7 @@ def _layout(name: str, tx: Transaction) -> tuple[Layout, str]:
             "unknown_layout", "There is no layout of this name; see GET /export-layouts.", "layout"
         )
     try:
-        text = file.read_text("utf-8")
+        text = text_of(file)
         return read_layout(text, name), text
-    except (OSError, UnicodeDecodeError, BadLayout) as error:
+    except BadLayout as error:
         raise Rejected("bad_layout", str(error), "layout") from None

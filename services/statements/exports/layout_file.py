@@ -1,6 +1,5 @@
 """Reads a layout of exports from TOML; what is wrong with it is told all at once, each with the table and the key."""
 
-import tomllib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -21,32 +20,22 @@ from services.statements.exports.layout import (
     Negative,
     Quoting,
 )
-from services.statements.imports.layout_file import BadLayout
-from services.statements.imports.tables import Table
+from services.statements.layout_files import layout_of, layouts_in
+from services.statements.layout_tables import Table
 from shared.contracts.statements import TransactionKind
 
 LAYOUTS = Path(__file__).parents[1] / "export_layouts"
 
 
 def known_layouts(own: Path) -> dict[str, Path]:
-    """Return the layouts that Cardwork ships with and those in a folder of the operator's own, which go first, by name."""
-    return {file.stem: file for folder in (LAYOUTS, own) for file in sorted(folder.glob("*.toml"))}
+    """Return the layouts that Cardwork ships with and those in a folder of the operator's own, by name."""
+    return layouts_in(LAYOUTS, own)
 
 
 @lru_cache(maxsize=64)
 def read_layout(text: str, name: str) -> Layout:
     """Return the layout that a text in TOML describes; raises BadLayout."""
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadLayout(name, [f"it is no TOML: {error}"]) from None
-    faults: list[str] = []
-    root = Table("", content, faults)
-    layout = _layout(root, name)
-    root.end()
-    if faults:
-        raise BadLayout(name, faults)
-    return layout
+    return layout_of(text, name, lambda root: _layout(root, name))
 
 
 def _layout(root: Table, name: str) -> Layout:

@@ -5,7 +5,6 @@ worker goes on from there. What is taken is locked by its posting, as whoever co
 between what is taken and what is written of it.
 """
 
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -17,9 +16,10 @@ from sqlalchemy import orm
 from services.statements.exports.layout import Layout
 from services.statements.exports.layout_file import read_layout
 from services.statements.exports.writing import DoesNotFit, closing_of, lines_of, opening_of
-from services.statements.imports.layout_file import BadLayout
+from services.statements.layout_files import BadLayout
 from services.statements.model import card_account, coding, export, export_piece, exported, posting
 from services.statements.queries.scope import under
+from services.statements.short_runs import in_short_runs
 from shared.contracts.outcomes import CommandRejected
 from shared.contracts.reconciliation import ExportState, ExportTotal, ExportTransactions, TransactionsExported
 from shared.contracts.types import Channel
@@ -31,8 +31,6 @@ from shared.service import Transact
 
 MAKE_EXPORTS = "make-exports"
 PORTION = 2000
-# A worker handles no command meanwhile.
-LONGEST_RUN_SECONDS = 0.5
 
 PLACE = sa.func.coalesce(card_account.c.control_account, posting.c.ledger_account)
 """The control account below which a posting lies: that of its card account, or the one that is billed."""
@@ -40,16 +38,7 @@ PLACE = sa.func.coalesce(card_account.c.control_account, posting.c.ledger_accoun
 
 def make_exports(transact: Transact) -> int:
     """Go on with the oldest export that is asked for, and return how many transactions were written."""
-    until, done = time.monotonic() + LONGEST_RUN_SECONDS, 0
-    while True:
-        with transact() as tx:
-            found = _next(tx.session)
-            if found is None:
-                return done
-            done += _go_on(found, tx)
-            if time.monotonic() > until:
-                tx.wake(MAKE_EXPORTS)
-                return done
+    return in_short_runs(MAKE_EXPORTS, _make_next, transact)
 
 
 def exportable(
@@ -74,6 +63,11 @@ def _next(session: orm.Session) -> Any:
     wanted = sa.select(export).where(export.c.state == ExportState.MAKING)
     first = wanted.order_by(export.c.asked_at, export.c.id).limit(1)
     return session.execute(first.with_for_update(skip_locked=True)).one_or_none()
+
+
+def _make_next(tx: Transaction) -> int | None:
+    found = _next(tx.session)
+    return None if found is None else _go_on(found, tx)
 
 
 def _go_on(found: Any, tx: Transaction) -> int:

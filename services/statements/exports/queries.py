@@ -1,12 +1,13 @@
 """Exports as those see them who may make them."""
 
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from services.statements.exports.layout_file import known_layouts, read_layout
 from services.statements.exports.making import totals_of
-from services.statements.imports.layout_file import BadLayout
+from services.statements.layout_files import BadLayout, text_of
 from services.statements.model import export
 from services.statements.queries.scope import under, within
 from shared.contracts.base import Page
@@ -20,7 +21,6 @@ from shared.contracts.reconciliation import (
 )
 from shared.errors import NotFound
 from shared.messaging.transaction import Reader
-from shared.settings import Settings
 from shared.web.paging import decode_cursor, page_of
 
 
@@ -52,26 +52,18 @@ def one_export(id_: str, reader: Reader) -> Any:
     return found
 
 
-def list_export_layouts(query: ListExportLayouts, reader: Reader) -> Page[ExportLayout]:  # noqa: ARG001
+def list_export_layouts(_: ListExportLayouts, reader: Reader) -> Page[ExportLayout]:
     """List the layouts that are shipped and the operator's own, by name; one that cannot be used is left out."""
-    layouts = [
-        ExportLayout(name=name, title=title)
-        for name, title in ((name, _title(name, reader.settings)) for name in known(reader.settings))
-        if title
-    ]
+    files = known_layouts(reader.settings.export_layouts_directory)
+    titles = {name: _title(name, file) for name, file in files.items()}
+    layouts = [ExportLayout(name=name, title=title) for name, title in titles.items() if title]
     return Page(data=layouts, has_more=False, next_cursor=None, total=len(layouts))
 
 
-def known(settings: Settings) -> list[str]:
-    """Return the names of all layouts in order."""
-    return sorted(known_layouts(settings.export_layouts_directory))
-
-
-def _title(name: str, settings: Settings) -> str | None:
-    file = known_layouts(settings.export_layouts_directory)[name]
+def _title(name: str, file: Path) -> str | None:
     try:
-        return read_layout(file.read_text("utf-8"), name).title
-    except (OSError, UnicodeDecodeError, BadLayout):
+        return read_layout(text_of(file), name).title
+    except BadLayout:
         return None
 
 

@@ -89,7 +89,7 @@ def _keep(after: Mapping[str, Mapping[str, Any]], tx: Transaction) -> None:
     by = {"coded_by": tx.actor.user_id, "coded_at": tx.now}
     rows = [{"posting_id": id_, **fields, **by} for id_, fields in after.items() if any(fields.values())]
     if rows:
-        kept: Any = insert(coding, postgresql_=is_postgresql(tx.session)).values(rows)
+        kept = insert(coding, postgresql_=is_postgresql(tx.session)).values(rows)
         anew = {name: kept.excluded[name] for name in (*_FIELDS, *by)}
         tx.session.execute(kept.on_conflict_do_update(index_elements=[coding.c.posting_id], set_=anew))
     empty = [id_ for id_, fields in after.items() if not any(fields.values())]

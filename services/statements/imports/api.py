@@ -3,9 +3,10 @@
 from flask import Blueprint, Response, g, request
 
 from services.statements.imports.layout import Layout
-from services.statements.imports.layout_file import BadLayout, known_layouts, read_layout_file
+from services.statements.imports.layout_file import known_layouts, read_layout_file
 from services.statements.imports.queries import import_row_of
 from services.statements.imports.taking_in import take_in
+from services.statements.layout_files import BadLayout
 from shared.contracts.imports import PostImport
 from shared.errors import NotFound, Rejected
 from shared.service import Running

@@ -1,7 +1,6 @@
 """Reads a layout from TOML; what is wrong with it is told all at once, each with the table and the key."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,8 +23,9 @@ from services.statements.imports.layout import (
     When,
     Xml,
 )
-from services.statements.imports.tables import Table
 from services.statements.imports.values import AmountForm, DateForms
+from services.statements.layout_files import BadLayout, layout_of, layouts_in, text_of
+from services.statements.layout_tables import Table
 
 LAYOUTS = Path(__file__).parents[1] / "layouts"
 LONGEST_NAME = 40
@@ -38,17 +38,9 @@ _DATES = {"transacted_on", "posted_on"}
 _AMOUNTS = {"amount", "original_amount"}
 
 
-class BadLayout(Exception):
-    """A layout cannot be used; the message lists everything that is wrong with it."""
-
-    def __init__(self, name: str, faults: list[str]) -> None:
-        super().__init__(f"The layout {name} cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
-        self.faults = faults
-
-
 def known_layouts(own: Path) -> dict[str, Path]:
-    """Return the layouts that Cardwork ships with and those in a folder of the operator's own, which go first, by name."""
-    return {file.stem: file for folder in (LAYOUTS, own) for file in sorted(folder.glob("*.toml"))}
+    """Return the layouts that Cardwork ships with and those in a folder of the operator's own, by name."""
+    return layouts_in(LAYOUTS, own)
 
 
 def find_layout(name: str, own: Path) -> Layout:
@@ -64,30 +56,12 @@ def find_layout(name: str, own: Path) -> Layout:
 
 def read_layout_file(file: Path) -> Layout:
     """Return the layout in a file; raises BadLayout."""
-    try:
-        text = file.read_text("utf-8")
-    except OSError as error:
-        raise BadLayout(str(file), [f"it cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise BadLayout(str(file), ["it is not in UTF-8"]) from None
-    return read_layout(text, file.stem)
+    return read_layout(text_of(file), file.stem)
 
 
 def read_layout(text: str, name: str) -> Layout:
     """Return the layout that a text in TOML describes; raises BadLayout. ``name`` is how its errors speak of it."""
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadLayout(name, [f"it is no TOML: {error}"]) from None
-    faults: list[str] = []
-    root = Table("", content, faults)
-    layout = _layout(root, name)
-    root.end()
-    if not faults:
-        faults.extend(_contradictions(layout))
-    if faults:
-        raise BadLayout(name, faults)
-    return layout
+    return layout_of(text, name, lambda root: _layout(root, name), _contradictions)
 
 
 def _layout(root: Table, name: str) -> Layout:

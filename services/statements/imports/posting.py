@@ -4,7 +4,6 @@ Whoever dies leaves the file where the last batch ended, and the next worker goe
 one file in hand.
 """
 
-import time
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -27,6 +26,7 @@ from services.statements.model import (
 from services.statements.payments import tell_payment
 from services.statements.queries.billing import BILLED_IN, IS_CENTRAL, SET_UP
 from services.statements.rules import COUNTERS, SUSPENSE
+from services.statements.short_runs import in_short_runs
 from shared.contracts.imports import ImportState, PostImport, RowOutcome
 from shared.contracts.statements import TransactionKind
 from shared.contracts.types import Channel
@@ -37,22 +37,16 @@ from shared.service import Transact
 
 POST_IMPORTS = "post-imports"
 BATCH = 10_000
-# A worker handles no command meanwhile.
-LONGEST_RUN_SECONDS = 0.5
 
 
 def post_imports(transact: Transact) -> int:
     """Post some batches of a submitted file, and return how many rows were dealt with."""
-    until, done = time.monotonic() + LONGEST_RUN_SECONDS, 0
-    while True:
-        with transact() as tx:
-            found = _next(tx.session)
-            if found is None:
-                return done
-            done += _post_batch(found, tx)
-            if time.monotonic() > until:
-                tx.wake(POST_IMPORTS)
-                return done
+    return in_short_runs(POST_IMPORTS, _post_next, transact)
+
+
+def _post_next(tx: Transaction) -> int | None:
+    found = _next(tx.session)
+    return None if found is None else _post_batch(found, tx)
 
 
 def _next(session: orm.Session) -> Any:

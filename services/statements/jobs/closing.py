@@ -5,7 +5,6 @@ closed for it again. So a closing that is killed goes on where it was, two worke
 meanwhile finds each account before its closing or after it.
 """
 
-import time
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -13,10 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.statements.jobs.delivery import queue_ready
-from services.statements.jobs.due import due
 from services.statements.jobs.standings import AGE_DEBTS
 from services.statements.model import card_account, control_account, ledger_account, statement
+from services.statements.queries.cycles import cycles_due
 from services.statements.rules import next_closing
+from services.statements.short_runs import in_short_runs
 from shared.contracts.statements import IssuedStatement, StatementsIssued
 from shared.database import given_rows, is_postgresql, rows_parameter
 from shared.days import day_of
@@ -25,28 +25,19 @@ from shared.messaging.transaction import Transaction
 from shared.service import Transact
 
 CLOSED_AT_ONCE = 1000
-# A worker posts nothing meanwhile.
-LONGEST_RUN_SECONDS = 0.5
 CLOSE_CYCLES = "close-cycles"
 
 
 def close_cycles(transact: Transact) -> int:
     """Close what is due, and return how many statements that made; a run is short, and the next one goes on."""
-    until, issued = time.monotonic() + LONGEST_RUN_SECONDS, 0
-    while time.monotonic() < until:
-        with transact() as tx:
-            made = _close_some(tx)
-        if made is None:
-            break
-        issued += made
-    return issued
+    return in_short_runs(CLOSE_CYCLES, _close_some, transact)
 
 
 def _close_some(tx: Transaction) -> int | None:
     """Close some ledger accounts that are due, and return how many statements that made; None where nothing is left to be done."""
     today = day_of(tx.now, tx.settings.time_zone)
     closed = issued = finished = 0
-    for place in tx.session.execute(due(today)).all():
+    for place in tx.session.execute(cycles_due(today)).all():
         closes_on = next_closing(place.closed_through, place.billing_cycle_day)
         done, made = _close(place.number, closes_on, tx)
         closed, issued = closed + done, issued + made
@@ -56,7 +47,6 @@ def _close_some(tx: Transaction) -> int | None:
             break
     if not closed and not finished:
         return None
-    tx.wake(CLOSE_CYCLES)
     tx.wake(AGE_DEBTS)  # what is closed late may be overdue at once
     return issued
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import orjson
 import sqlalchemy as sa
 
-from services.statements.jobs.due import due
 from services.statements.model import card_account, control_account, paper_off_due, ready_due, statement
-from shared.contracts.statements import PaperStatementsEnded, StatementIssued
+from services.statements.queries.cycles import cycles_due
+from shared.contracts.statements import PaperStatementsEnded, StatementAnnounced
 from shared.contracts.types import Language
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.days import day_of
@@ -79,7 +79,7 @@ def tell_statements_ready(tx: Transaction) -> int:
         values_parameter(made),
     ).all()  # fmt: skip
     for one in ready:
-        told = StatementIssued(
+        told = StatementAnnounced(
             statement_id=one.id, account_id=one.account_id, control_account=one.lies_at, first_name=one.first_name,
             last_name=one.last_name, email=one.email, language=Language(one.language or Language.ENGLISH),
             closed_on=one.closed_on, due_on=one.due_on, balance=one.balance, currency=one.currency,
@@ -87,6 +87,6 @@ def tell_statements_ready(tx: Transaction) -> int:
         tx.publish(told, subject=one.account_id)
     today = day_of(tx.now, tx.settings.time_zone)
     are_more = len(steps) < len(found) or len(found) == _STEPS_AT_ONCE
-    if are_more and not tx.session.execute(due(today).limit(1)).all():
+    if are_more and not tx.session.execute(cycles_due(today).limit(1)).all():
         tx.wake(TELL_READY)
     return len(ready)

@@ -9,7 +9,7 @@ import pytest
 from services.statements.jobs import closing
 from services.statements.model import ready_due
 from services.statements.tests.programme import KYOTO, SALES, TRAVEL, Programme
-from shared.contracts.statements import PaperStatementsEnded, StatementIssued
+from shared.contracts.statements import PaperStatementsEnded, StatementAnnounced
 from shared.contracts.structure import StatementDeliveryChanged, StatementOption
 from shared.contracts.types import Language
 
@@ -62,8 +62,8 @@ def test_a_holder_is_told_once_of_each_statement(programme: Programme) -> None:
     programme.go_to(date(2026, 3, 10))
     for _ in range(3):
         programme.pass_by(hours=1)
-    told = {event.account_id: event for event in programme.events(StatementIssued)}
-    assert len(programme.events(StatementIssued)) == len(told) == 2
+    told = {event.account_id: event for event in programme.events(StatementAnnounced)}
+    assert len(programme.events(StatementAnnounced)) == len(told) == 2
     (made,) = programme.statements(ada)
     assert (told[ada].statement_id, told[ada].email, told[ada].language) == (
         made.statement_id,
@@ -74,7 +74,7 @@ def test_a_holder_is_told_once_of_each_statement(programme: Programme) -> None:
     assert (told[yen].balance, told[yen].currency, told[yen].language) == (-300, "JPY", Language.ENGLISH)
     programme.go_to(date(2026, 4, 10))
     programme.pass_by(hours=1)
-    assert len(programme.events(StatementIssued)) == 4
+    assert len(programme.events(StatementAnnounced)) == 4
     assert programme.rows(ready_due) == []
 
 
@@ -83,7 +83,7 @@ def test_a_company_that_is_billed_gets_no_holders_told(programme: Programme) -> 
     programme.go_to(date(2026, 3, 10))
     programme.pass_by(hours=1)
     assert len(programme.statements(TRAVEL)) == 1
-    assert programme.events(StatementIssued) == []
+    assert programme.events(StatementAnnounced) == []
 
 
 def test_two_workers_tell_of_each_statement_once(
@@ -99,5 +99,5 @@ def test_two_workers_tell_of_each_statement_once(
             list(pool.map(programme.work, workers))
     for _ in range(4):
         programme.pass_by(minutes=1)
-    told = [event.account_id for event in programme.events(StatementIssued)]
+    told = [event.account_id for event in programme.events(StatementAnnounced)]
     assert sorted(told) == sorted(accounts)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.statements.exports.layout import EXPORT_FACTS, TOTAL_FACTS, TRANSACTION_FACTS
 from services.statements.exports.layout_file import known_layouts, read_layout
 from services.statements.exports.writing import DoesNotFit, closing_of, lines_of, opening_of
-from services.statements.imports.layout_file import BadLayout
+from services.statements.layout_files import BadLayout
 
 GOOD = """
 [file]

@@ -194,7 +194,7 @@ def test_rows_that_are_alike_are_each_posted_once_however_often_the_file_comes(f
 
 def test_a_file_goes_on_where_it_broke_off(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.statements.imports.posting.BATCH", 2)
-    monkeypatch.setattr("services.statements.imports.posting.LONGEST_RUN_SECONDS", 600)
+    monkeypatch.setattr("services.statements.short_runs.LONGEST_RUN_SECONDS", 600)
     rows = "".join(f"{i},2026-02-01,1\n" for i in range(7))
     import_id = files.take_in("Id,Date,Amount\n" + rows)
     files.submit(import_id)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from services.statements.imports.layout_file import BadLayout, find_layout, known_layouts, read_layout
+from services.statements.imports.layout_file import find_layout, known_layouts, read_layout
 from services.statements.imports.reading import Reader
 from services.statements.imports.rows import Incoming
+from services.statements.layout_files import BadLayout
 
 GOOD = """
 dates = "DD/MM/YYYY"

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from services.tracking.model import LEVELS, account, request
 from services.tracking.queries.scope import LATE, Condition, Parameters, passes, work_of
 from shared.contracts.tracking import FindRequests, SearchRequests
-from shared.database import HIGHEST, Instant
+from shared.database import Instant, beginning_parameters, begins_as_given
 from shared.errors import Rejected
 from shared.folding import fold_name
 from shared.web.paging import decode_cursor
@@ -17,10 +17,6 @@ Query = FindRequests | SearchRequests
 
 PLACE = (request.c.received_at, request.c.command_id)
 NEWEST_FIRST = tuple(column.desc() for column in PLACE)
-
-
-def _begins(column: sa.ColumnElement[Any], name: str) -> Condition:
-    return sa.and_(column >= sa.bindparam(name), column < sa.bindparam(f"{name}_end"))
 
 
 def received(compared: str, name: str) -> Condition:
@@ -54,7 +50,9 @@ CRITERIA: dict[str, Condition] = {
 OF_PLACE = frozenset({"received_from", "received_before", "cursor"})
 # These are asked of the request's account.
 OF_ACCOUNT: dict[str, Condition] = {
-    "name": sa.or_(_begins(account.c.name_key, "name"), _begins(account.c.embossed_name, "name_on_card")),
+    "name": sa.or_(
+        begins_as_given(account.c.name_key, "name"), begins_as_given(account.c.embossed_name, "name_on_card")
+    ),
     "product": account.c.product == sa.bindparam("product"),
 }
 OVERDUE = {True: LATE, False: sa.not_(LATE)}
@@ -71,14 +69,14 @@ def parameters_of(query: Query) -> Parameters:
         name: getattr(query, name) for name in criteria_of(query) - {"name", "tracking_number", "cursor"}
     }
     if query.name:
-        for name, text in (("name", fold_name(query.name)), ("name_on_card", query.name.upper())):
-            found |= {name: text, f"{name}_end": text + HIGHEST}
+        found |= beginning_parameters("name", fold_name(query.name))
+        found |= beginning_parameters("name_on_card", query.name.upper())
     if query.cursor:
         found["last_at"], found["last_id"] = _place(query.cursor)
     return found
 
 
-def it(key: sa.Row[Any]) -> Parameters:
+def parameters_of_key(key: sa.Row[Any]) -> Parameters:
     """Return the parameters of `IS_IT`, for the request of a key."""
     return {"its_instant": key.received_at, "its_id": key.command_id}
 

@@ -8,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 
 from services.tracking.model import request, request_key, step
-from services.tracking.queries.criteria import IS_IT, Query, it
+from services.tracking.queries.criteria import IS_IT, Query, parameters_of_key
 from services.tracking.queries.scope import scope_of
 from services.tracking.queries.search import find
 from services.tracking.rules import is_late, read_tracking_number, service_time_of, spoken
@@ -77,7 +77,7 @@ def get_request(query: GetRequest, reader: Reader) -> RequestDetail:
         key = _key(request_key.c.tracking_number, _number(text, None), reader)
     scope, given = scope_of(reader)
     statement = sa.select(request).where(IS_IT, scope.visible)
-    row = reader.session.execute(statement, given | it(key)).first() if key else None
+    row = reader.session.execute(statement, given | parameters_of_key(key)).first() if key else None
     if row is None:
         raise NotFound("request", "tracking_number")
     mine = sa.and_(step.c.received_at == row.received_at, step.c.command_id == row.command_id)

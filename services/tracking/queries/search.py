@@ -21,8 +21,8 @@ from services.tracking.queries.criteria import (
     PLACE,
     Query,
     criteria_of,
-    it,
     parameters_of,
+    parameters_of_key,
 )
 from services.tracking.queries.scope import (
     DUE,
@@ -38,7 +38,7 @@ from services.tracking.queries.scope import (
 )
 from services.tracking.rules import MAY_BE_OVERDUE
 from shared.contracts.outcomes import RequestStatus
-from shared.database import given_values, values_parameter
+from shared.database import given_values, values_parameter, written
 from shared.messaging.transaction import Reader
 
 # So many accounts are found by name and then asked for their requests; of more, some made a request lately.
@@ -86,7 +86,7 @@ def find(query: Query, account_ids: Collection[str] | None, key: sa.Row[Any] | N
     """
     scope, given = scope_of(reader)
     given |= parameters_of(query) | {"limit": query.limit + 1} | statuses_parameters(reader)
-    given |= it(key) if key else {}
+    given |= parameters_of_key(key) if key else {}
     shape = Shape(
         criteria_of(query), scope, query.status, query.overdue, is_own_work=query.work_of == reader.actor.user_id,
         is_wider=_is_wider(query.control_account, scope, reader),
@@ -150,11 +150,13 @@ _IDS = "ids"
 @lru_cache(_KEPT)
 def _newest(shape: Shape) -> sa.Select[Any]:
     """Select the newest requests along all ways, with all that a list shows."""
-    conditions = _conditions(shape, without=_led_by(shape))
+    conditions = _conditions(shape, without=_asked_by_ways(shape))
     parts = [_along(way, conditions, shape) for way in _ways(shape)]
     places = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
     newest = (
-        sa.select(places).order_by(places.c.received_at.desc(), places.c.command_id.desc()).limit(_limit())
+        sa.select(places)
+        .order_by(places.c.received_at.desc(), places.c.command_id.desc())
+        .limit(written("limit"))
     ).subquery()
     mine = sa.and_(request.c.received_at == newest.c.received_at, request.c.command_id == newest.c.command_id)
     order = (newest.c.received_at.desc(), newest.c.command_id.desc())
@@ -186,7 +188,7 @@ def _statuses(shape: Shape) -> list[Condition]:
     return [sa.and_(each, DUE) for each in waiting] if shape.overdue else []
 
 
-def _led_by(shape: Shape) -> frozenset[str]:
+def _asked_by_ways(shape: Shape) -> frozenset[str]:
     """Return what the ways ask for already; asked twice, PostgreSQL would take it to hold of hardly any request."""
     if shape.leading:
         return frozenset({shape.leading})
@@ -207,7 +209,7 @@ def _conditions(shape: Shape, *, without: frozenset[str] = frozenset()) -> list[
 
 def _along(way: Way, conditions: Sequence[Condition], shape: Shape) -> sa.Select[Any]:
     """Select the places of the newest requests of one way."""
-    newest = sa.select(*PLACE).where(way.condition, *conditions).limit(_limit())
+    newest = sa.select(*PLACE).where(way.condition, *conditions).limit(written("limit"))
     if way.rare is not None:
         times = (CRITERIA[name] for name in sorted(shape.criteria & OF_PLACE))
         beside = [request.c.account_id] if shape.criteria & OF_ACCOUNT.keys() else []
@@ -305,7 +307,7 @@ def _keyed(named: sa.Column[Any], conditions: Sequence[Condition], shape: Shape)
     key = newest.limit(_literally(_ALL)).subquery().c
     mine = sa.and_(request.c.received_at == key.received_at, request.c.command_id == key.command_id)
     order = (key.received_at.desc(), key.command_id.desc())
-    return sa.select(*_LISTED).where(mine, *conditions).order_by(*order).limit(_limit())
+    return sa.select(*_LISTED).where(mine, *conditions).order_by(*order).limit(written("limit"))
 
 
 @lru_cache(_KEPT)
@@ -333,10 +335,5 @@ def _some(criterion: str) -> sa.Select[int]:
 
 
 def _literally(number: int) -> sa.ColumnElement[int]:
-    """Return a number written into the statement: PostgreSQL plans by how many rows are wanted."""
+    """Return a number that is always the same, written into the statement as `written` does with a parameter."""
     return sa.literal_column(str(number), sa.Integer)
-
-
-def _limit() -> sa.BindParameter[int]:
-    """Return the limit that is asked for, written into the statement too."""
-    return sa.bindparam("limit", type_=sa.Integer, literal_execute=True)

@@ -14,7 +14,7 @@ _LEVEL = "basic"
 _PLACES_AT_ONCE = 100
 
 
-def due(today: date) -> sa.Select[Any]:
+def cycles_due(today: date) -> sa.Select[Any]:
     """Select the next basic control accounts that have not closed through their latest cycle day."""
     latest = sa.case({day: latest_closing(today, day) for day in _DAYS}, value=SET_UP.c.billing_cycle_day)
     return (
