@@ -24,6 +24,7 @@ def set_right_afterwards(installation: Installation) -> Iterator[None]:
     try:
         yield
     finally:
+        installation.issuer_away.unlink(missing_ok=True)
         for process in installation.processes.values():
             if process not in before.values() and process.is_running():
                 process.kill()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -50,8 +51,7 @@ def test_killed_in_the_middle_of_a_closing(either: Installation, store: Database
 
     interrupted, done = 0, 0
     for _ in range(KILLS):
-        before = done
-        eventually(lambda: closed(number, store) > before, timeout=120, describe="the closing gets on")  # noqa: B023
+        eventually(partial(got_on, number, done, store), timeout=120, describe="the closing gets on")
         worker.kill()
         done = closed(number, store)
         interrupted += done < ACCOUNTS
@@ -74,7 +74,7 @@ def test_killed_in_the_middle_of_a_closing(either: Installation, store: Database
     assert "The books balance." in cardwork("ledger", "check", environment=either.environment)
     eventually(lambda: nothing_left(store), timeout=120, describe="every holder was told of")
     for address in addresses:
-        (mail,) = eventually(lambda: either.mails(address), timeout=60, describe="the mail went out")  # noqa: B023
+        (mail,) = eventually(partial(either.mails, address), timeout=60, describe="the mail went out")
         assert "statement of" in mail["Subject"]
 
 
@@ -129,6 +129,10 @@ def is_through(number: str, store: Database) -> bool:
     with store.read() as session:
         through = sa.select(control_account.c.closed_through).where(control_account.c.number == number)
         return session.scalar(through) == latest
+
+
+def got_on(number: str, before: int, store: Database) -> bool:
+    return closed(number, store) > before
 
 
 def closed(number: str, store: Database) -> int:

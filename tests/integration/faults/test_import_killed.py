@@ -1,6 +1,7 @@
 """Whoever posts a file of transactions is killed in the middle of it, again and again: every row is posted, and none twice."""
 
 import secrets
+from functools import partial
 from typing import Any
 
 from shared.testing.eventually import eventually
@@ -27,12 +28,7 @@ def test_killed_in_the_middle_of_an_import(either: Installation) -> None:
 
     interrupted, done = 0, -1
     while done < ROWS:
-        before = done
-        eventually(
-            lambda: look(issuer, file)["posted"] > before,  # noqa: B023
-            timeout=120,
-            describe="the file gets on",
-        )
+        eventually(partial(got_on, issuer, file, done), timeout=120, describe="the file gets on")
         worker.kill()
         worker.start()
         either.wait_until_ready()
@@ -52,6 +48,10 @@ def test_killed_in_the_middle_of_an_import(either: Installation) -> None:
 
 def is_known(issuer: Portal, account: str) -> bool:
     return issuer.http.get(f"/accounts/{account}/summary").status_code == 200
+
+
+def got_on(issuer: Portal, file: dict[str, Any], before: int) -> bool:
+    return bool(look(issuer, file)["posted"] > before)
 
 
 def look(issuer: Portal, file: dict[str, Any]) -> Any:
