@@ -4,6 +4,7 @@ Each process of a parallel run (pytest-xdist) has servers of its own, started wh
 set for all would start faster, but a test that restarts RabbitMQ in one process would break those of another.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -84,16 +85,29 @@ def template_of(postgres: Postgres) -> Iterator[Callable[[Service], str]]:
         yield template
 
 
+@pytest.fixture(scope="session")
+def template_file_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Service], Path]:
+    """Return the SQLite file with a service's tables, to copy; made at the first asking."""
+    folder = tmp_path_factory.mktemp("templates")
+
+    def template(service: Service) -> Path:
+        file = folder / f"{service.name}.sqlite"
+        if not file.exists():
+            upgrade(service, sqlite_url(file))
+        return file
+
+    return template
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def tables(request: pytest.FixtureRequest, service_under_test: Service, tmp_path: Path) -> Iterator[str]:
     """A database of each kind with the service's empty tables."""
     if request.param == "sqlite":
-        file = sqlite_url(tmp_path / f"{service_under_test.name}.sqlite")
-        upgrade(service_under_test, file)
-        yield file
+        template_file = request.getfixturevalue("template_file_of")(service_under_test)
+        yield sqlite_url(Path(shutil.copy(template_file, tmp_path)))
     else:
-        name = request.getfixturevalue("template_of")(service_under_test)
-        with request.getfixturevalue("postgres").new_database(name) as copy:
+        template = request.getfixturevalue("template_of")(service_under_test)
+        with request.getfixturevalue("postgres").new_database(template) as copy:
             yield copy.url
 
 
