@@ -233,6 +233,11 @@ def written(name: str) -> sa.BindParameter[int]:
     return sa.bindparam(name, type_=sa.Integer, literal_execute=True)
 
 
+def literally(number: int) -> sa.ColumnElement[int]:
+    """Return a number that is always the same, written into the statement as `written` does with a parameter."""
+    return sa.literal_column(str(number), sa.Integer)
+
+
 GIVEN = "given"
 
 

@@ -89,7 +89,7 @@ def _newest(
 
 
 _EXCEPTIONAL = request.c.exceptional.is_not(None)
-_ABOUT = ("type", "channel")
+_ABOUT = ("type", "channel", "account_id")
 _newest("request_of_master", "master", beside=("exceptional", *_ABOUT))
 _newest(
     "request_of_intermediate", "intermediate", only=request.c.intermediate.is_not(None),
@@ -99,27 +99,38 @@ _newest(
     "request_of_basic", "basic", only=request.c.basic.is_not(None),
     beside=("master", "intermediate", "exceptional", *_ABOUT),
 )  # fmt: skip
-_newest("request_of_actor", "actor", beside=("master", "intermediate", "basic", "exceptional", "account_id"))
-_newest("request_of_type", "type", beside=("channel",))
+_newest("request_of_actor", "actor", beside=(*LEVELS, "exceptional", *_ABOUT))
+_newest("request_of_type", "type", beside=("channel", "account_id"))
 _newest(
     "request_of_rare_channel", "channel", only=request.c.channel.in_([each.value for each in RARE_CHANNELS])
 )
 _newest(
     "request_of_principal", "on_behalf_of", only=request.c.on_behalf_of.is_not(None),
-    beside=("actor", "master", "intermediate", "basic", "exceptional", "account_id"),
+    beside=("actor", *LEVELS, "exceptional", *_ABOUT),
 )  # fmt: skip
 _newest(
     "request_exceptional", "exceptional", only=_EXCEPTIONAL,
-    beside=("due_at", "approver_function", "actor", "on_behalf_of", *LEVELS, *_ABOUT, "account_id"),
+    beside=("due_at", "approver_function", "actor", "on_behalf_of", *LEVELS, *_ABOUT),
 )  # fmt: skip
-for _whose in ("actor", *LEVELS):
+for _whose in LEVELS:
     _newest(
         f"request_exceptional_of_{_whose}",
         _whose,
         "exceptional",
         only=_EXCEPTIONAL,
-        beside=(*_ABOUT, "account_id"),
+        beside=_ABOUT,
     )
+_newest(
+    "request_exceptional_of_actor",
+    "actor",
+    "exceptional",
+    only=_EXCEPTIONAL,
+    beside=("due_at", *LEVELS, *_ABOUT),
+)
+_newest(
+    "request_exceptional_of_account", "account_id", "exceptional", only=_EXCEPTIONAL,
+    beside=(*LEVELS, "type", "channel"),
+)  # fmt: skip
 
 # Under which control accounts anything was ever asked by or for a user; one that there is none of is empty. It tells whose
 # own requests all lie where they see everything anyway.
@@ -170,8 +181,9 @@ account = sa.Table(
     sa.Column("named", sa.Integer, nullable=False),
     sa.Column("basic", sa.String(15), nullable=False),
     sa.Column("placed", sa.Integer, nullable=False),
-    sa.Index("account_by_name", "name_key"),
-    sa.Index("account_by_embossed_name", "embossed_name"),
+    sa.Index("account_by_name", "name_key", postgresql_include=["account_id", "basic"]),
+    sa.Index("account_by_embossed_name", "embossed_name", postgresql_include=["account_id", "basic"]),
+    sa.Index("account_of_product", "product", postgresql_include=["account_id", "basic"]),
     sa.Index(
         "account_of_basic", "basic", "product", "account_id", postgresql_include=["name_key", "embossed_name"]
     ),

@@ -78,8 +78,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id"),
     )
     with op.batch_alter_table("account", schema=None) as batch_op:
-        batch_op.create_index("account_by_embossed_name", ["embossed_name"], unique=False)
-        batch_op.create_index("account_by_name", ["name_key"], unique=False)
+        batch_op.create_index(
+            "account_by_embossed_name",
+            ["embossed_name"],
+            unique=False,
+            postgresql_include=["account_id", "basic"],
+        )
+        batch_op.create_index(
+            "account_by_name", ["name_key"], unique=False, postgresql_include=["account_id", "basic"]
+        )
+        batch_op.create_index(
+            "account_of_product", ["product"], unique=False, postgresql_include=["account_id", "basic"]
+        )
         batch_op.create_index(
             "account_of_basic",
             ["basic", "product", "account_id"],
@@ -182,10 +192,18 @@ def upgrade() -> None:
             sqlite_where=sa.text("exceptional IS NOT NULL"),
         )
         batch_op.create_index(
+            "request_exceptional_of_account",
+            ["account_id", "exceptional", "received_at", "command_id"],
+            unique=False,
+            postgresql_include=["master", "intermediate", "basic", "type", "channel"],
+            postgresql_where=sa.text("exceptional IS NOT NULL"),
+            sqlite_where=sa.text("exceptional IS NOT NULL"),
+        )
+        batch_op.create_index(
             "request_exceptional_of_actor",
             ["actor", "exceptional", "received_at", "command_id"],
             unique=False,
-            postgresql_include=["type", "channel", "account_id"],
+            postgresql_include=["due_at", "master", "intermediate", "basic", "type", "channel", "account_id"],
             postgresql_where=sa.text("exceptional IS NOT NULL"),
             sqlite_where=sa.text("exceptional IS NOT NULL"),
         )
@@ -217,13 +235,21 @@ def upgrade() -> None:
             "request_of_actor",
             ["actor", "received_at", "command_id"],
             unique=False,
-            postgresql_include=["master", "intermediate", "basic", "exceptional", "account_id"],
+            postgresql_include=[
+                "master",
+                "intermediate",
+                "basic",
+                "exceptional",
+                "type",
+                "channel",
+                "account_id",
+            ],
         )
         batch_op.create_index(
             "request_of_basic",
             ["basic", "received_at", "command_id"],
             unique=False,
-            postgresql_include=["master", "intermediate", "exceptional", "type", "channel"],
+            postgresql_include=["master", "intermediate", "exceptional", "type", "channel", "account_id"],
             postgresql_where=sa.text("basic IS NOT NULL"),
             sqlite_where=sa.text("basic IS NOT NULL"),
         )
@@ -231,7 +257,7 @@ def upgrade() -> None:
             "request_of_intermediate",
             ["intermediate", "received_at", "command_id"],
             unique=False,
-            postgresql_include=["master", "exceptional", "type", "channel"],
+            postgresql_include=["master", "exceptional", "type", "channel", "account_id"],
             postgresql_where=sa.text("intermediate IS NOT NULL"),
             sqlite_where=sa.text("intermediate IS NOT NULL"),
         )
@@ -239,7 +265,7 @@ def upgrade() -> None:
             "request_of_master",
             ["master", "received_at", "command_id"],
             unique=False,
-            postgresql_include=["exceptional", "type", "channel"],
+            postgresql_include=["exceptional", "type", "channel", "account_id"],
         )
         batch_op.create_index(
             "request_of_rare_channel",
@@ -252,13 +278,22 @@ def upgrade() -> None:
             "request_of_type",
             ["type", "received_at", "command_id"],
             unique=False,
-            postgresql_include=["channel"],
+            postgresql_include=["channel", "account_id"],
         )
         batch_op.create_index(
             "request_of_principal",
             ["on_behalf_of", "received_at", "command_id"],
             unique=False,
-            postgresql_include=["actor", "master", "intermediate", "basic", "exceptional", "account_id"],
+            postgresql_include=[
+                "actor",
+                "master",
+                "intermediate",
+                "basic",
+                "exceptional",
+                "type",
+                "channel",
+                "account_id",
+            ],
             postgresql_where=sa.text("on_behalf_of IS NOT NULL"),
             sqlite_where=sa.text("on_behalf_of IS NOT NULL"),
         )

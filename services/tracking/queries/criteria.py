@@ -19,16 +19,24 @@ PLACE = (request.c.received_at, request.c.command_id)
 NEWEST_FIRST = tuple(column.desc() for column in PLACE)
 
 
-def received(compared: str, name: str) -> Condition:
+def of_place(table: sa.Table) -> dict[str, Condition]:
+    """Return the criteria that are asked of the place in time, for a table that has it."""
+    return {
+        "received_from": received(">=", "received_from", table),
+        "received_before": received("<", "received_before", table),
+        # The first says nothing new, but tells PostgreSQL which months to leave out.
+        "cursor": sa.and_(
+            received("<=", "last_at", table),
+            sa.tuple_(table.c.received_at, table.c.command_id)
+            < sa.tuple_(sa.bindparam("last_at", type_=Instant), sa.bindparam("last_id", type_=sa.String)),
+        ),
+    }
+
+
+def received(compared: str, name: str, table: sa.Table = request) -> Condition:
     """Return the condition that requests were received before or after the instant given under a name."""
-    return request.c.received_at.op(compared, is_comparison=True)(sa.bindparam(name, type_=Instant))
+    return table.c.received_at.op(compared, is_comparison=True)(sa.bindparam(name, type_=Instant))
 
-
-# The first says nothing new, but tells PostgreSQL which months to leave out.
-_AFTER_LAST = sa.and_(
-    received("<=", "last_at"),
-    sa.tuple_(*PLACE) < sa.tuple_(sa.bindparam("last_at", type_=Instant), sa.bindparam("last_id", type_=sa.String)),
-)  # fmt: skip
 
 IS_IT = sa.and_(
     request.c.received_at == sa.bindparam("its_instant", type_=Instant),
@@ -42,19 +50,17 @@ CRITERIA: dict[str, Condition] = {
     "channel": request.c.channel == sa.bindparam("channel", literal_execute=True),
     "control_account": passes(*(request.c[level] == sa.bindparam("control_account") for level in LEVELS)),
     "work_of": passes(*(way.condition for way in work_of("work_of"))),
-    "received_from": received(">=", "received_from"),
-    "received_before": received("<", "received_before"),
-    "cursor": _AFTER_LAST,
+    **of_place(request),
 }
 # These are asked of the place of a request in time, which every index knows.
-OF_PLACE = frozenset({"received_from", "received_before", "cursor"})
-# These are asked of the request's account.
-OF_ACCOUNT: dict[str, Condition] = {
-    "name": sa.or_(
+OF_PLACE = frozenset(of_place(request))
+# These are asked of the request's account, which fits where any of the conditions holds; each has an index.
+OF_ACCOUNT: dict[str, tuple[Condition, ...]] = {
+    "name": (
         begins_as_given(account.c.name_key, "name"), begins_as_given(account.c.embossed_name, "name_on_card")
     ),
-    "product": account.c.product == sa.bindparam("product"),
-}
+    "product": (account.c.product == sa.bindparam("product"),),
+}  # fmt: skip
 OVERDUE = {True: LATE, False: sa.not_(LATE)}
 
 

@@ -14,15 +14,16 @@ from services.tracking.counting import EVERYBODY, begin_of
 from services.tracking.model import LEVELS, day, request, tally
 from services.tracking.queries.criteria import received
 from services.tracking.queries.scope import (
+    DUE,
     EVER,
     FAR,
     JUST_RECEIVED,
-    LATE,
     ME,
     Condition,
     Parameters,
     Scope,
     Way,
+    at_any_of,
     granted_at,
     scope_of,
     statuses_parameters,
@@ -31,7 +32,7 @@ from services.tracking.rules import MAY_BE_OVERDUE
 from shared.actor import EVERYWHERE
 from shared.contracts.outcomes import RequestStatus
 from shared.contracts.tracking import ApproveRequest, GetRequestOverview, RequestOverview, StatusCount
-from shared.database import given_rows, given_values, rows_parameter
+from shared.database import given_rows, given_values, literally, rows_parameter
 from shared.messaging.transaction import Reader
 
 Gap = tuple[datetime | None, datetime | None]
@@ -104,17 +105,18 @@ def _waiting_now(shape: Shape, given: Parameters, reader: Reader) -> tuple[int, 
 def _waiting(shape: Shape) -> sa.CompoundSelect[Any]:
     """Select how many requests are late, and how many the caller could approve, along each way.
 
-    Both wait, so they stand in the index of the exceptional, but for what came in a moment ago.
+    Both wait, so they stand in the index of the exceptional, but for what came in a moment ago. Nobody approves the own.
     """
     number = sa.func.count()
-    entered = request.c.exceptional.in_([status.value for status in MAY_BE_OVERDUE])
+    entered, recent = at_any_of(MAY_BE_OVERDUE)
     awaiting = _may_be_approved(shape.scope)
     parts: list[Any] = []
     for way in shape.ways:
         within = (way.whole(shape.scope), *shape.within)
+        approvable = number.filter(awaiting) if way.rare is None else literally(0)
         parts += (
-            sa.select(number.filter(LATE), number.filter(awaiting)).where(entered, *within),
-            sa.select(number, sa.literal_column("0")).where(JUST_RECEIVED, LATE, *within),
+            sa.select(number.filter(DUE), approvable).where(entered, *within),
+            sa.select(number, literally(0)).where(recent, DUE, *within),
         )
     return sa.union_all(*parts)
 

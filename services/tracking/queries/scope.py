@@ -5,7 +5,7 @@ once. So whoever looks for requests follows ways, of which no two lead to the sa
 a statement is made once for each shape that a search can have (ADR 22).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -27,17 +27,22 @@ ME = "me"
 Condition = sa.ColumnElement[bool]
 Parameters = dict[str, Any]
 
+# What the indexes of a user's own requests hold.
+_BESIDE = frozenset({*LEVELS, "type", "channel", "account_id", "received_at", "command_id"})
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """One index by which requests are found: a condition, and perhaps a level at which the caller has control accounts.
 
-    Hardly any request fits ``rare``, which the index alone tells; ``condition`` is asked of these alone.
+    Hardly any request fits ``rare``, which the index alone tells; ``condition`` is asked of these alone. What else the index
+    tells of them is ``beside``.
     """
 
     condition: Condition
     level: str | None = None
     rare: Condition | None = None
+    beside: frozenset[str] = frozenset()
 
     def at(self, condition: Condition, *, is_indexed: bool = False) -> "Way":
         """Return the way to those only that fit a condition too; ``is_indexed`` where an index knows it beside all others."""
@@ -100,7 +105,7 @@ class Scope:
     def own_elsewhere(self) -> list[Way]:
         """Return the ways to the caller's own requests that lie under none of the caller's control accounts."""
         own = work_of(ME) if self.has_elsewhere else []
-        return [Way(sa.true(), rare=sa.and_(way.condition, self.elsewhere)) for way in own]
+        return [Way(sa.true(), rare=sa.and_(way.condition, self.elsewhere), beside=_BESIDE) for way in own]
 
     def ways_to_work(self, user: str, *, is_own: bool) -> list[Way]:
         """Return the ways to what may be seen of the work of a user, given under this name."""
@@ -142,7 +147,7 @@ def _works_elsewhere(scope: Scope) -> sa.Select[bool]:
 
 def _by_level(numbers: Sequence[str], reader: Reader) -> dict[str, list[str]]:
     """Return control accounts by the level that they stand at, as accounts told; one that is not known stands at each."""
-    known = control_account.c.number.in_(given_values("numbers", postgresql_=is_postgresql(reader.session)))
+    known = is_given(control_account.c.number, "numbers", postgresql=is_postgresql(reader.session))
     told = reader.session.execute(
         sa.select(control_account.c.number, control_account.c.level).where(known),
         values_parameter(numbers, "numbers"),
@@ -200,6 +205,11 @@ def at_status(status: RequestStatus) -> list[Condition]:
         return [request.c.status == status.value]
     entered = request.c.exceptional == status.value
     return [entered, JUST_RECEIVED] if status is RequestStatus.RECEIVED else [entered]
+
+
+def at_any_of(statuses: Collection[RequestStatus]) -> list[Condition]:
+    """Return the same of several statuses, received among them, by which no index gives the newest first."""
+    return [request.c.exceptional.in_([status.value for status in statuses]), JUST_RECEIVED]
 
 
 # Received so lately that no job has entered it among the exceptional.

@@ -1,7 +1,7 @@
 """Finds the newest requests that fit, within what a caller may see, over any number of requests (TRK-02).
 
-A search follows ways (scope.py): each selects, in the order of an index, no more rows than are asked for. A holder's name
-is looked for among the accounts first, and few accounts are asked for their requests by key.
+A search follows ways (scope.py): each selects, in the order of an index, no more rows than are asked for. What is asked of
+the account is looked for among the accounts first (accounts.py), and few of these are asked for their requests by key.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,8 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
-from services.tracking.model import LEVELS, RARE_CHANNELS, account, control_account, request, request_key
+from services.tracking.model import LEVELS, RARE_CHANNELS, control_account, request, request_key
+from services.tracking.queries.accounts import SOME, fits, number_that_fit, that_fit
 from services.tracking.queries.criteria import (
     CRITERIA,
     NEWEST_FIRST,
@@ -21,6 +23,7 @@ from services.tracking.queries.criteria import (
     PLACE,
     Query,
     criteria_of,
+    of_place,
     parameters_of,
     parameters_of_key,
 )
@@ -30,27 +33,30 @@ from services.tracking.queries.scope import (
     Parameters,
     Scope,
     Way,
+    at_any_of,
     at_status,
     granted_at,
+    is_given,
     passes,
     scope_of,
     statuses_parameters,
 )
 from services.tracking.rules import MAY_BE_OVERDUE
 from shared.contracts.outcomes import RequestStatus
-from shared.database import given_values, values_parameter, written
+from shared.database import given_values, literally, values_parameter, written
 from shared.messaging.transaction import Reader
 
-# So many accounts are found by name and then asked for their requests; of more, some made a request lately.
-MOST_NAMED = 2000
-# Of so few below a control account, if only exceptional requests are wanted: these are soon asked for their accounts.
-MOST_NAMED_OF_EXCEPTIONAL = 20
+# So many accounts, and so many below a control account, are asked for their requests; of more, some made a request lately.
+MOST, MOST_BELOW = 600, 300
+# Exceptional requests are fewer, and fewest those that wait: these are soon asked for their accounts.
+MOST_OF_EXCEPTIONAL, MOST_OF_EXCEPTIONAL_BELOW, MOST_OF_WAITING_BELOW = 500, 100, 20
 RARE = 500
 _KEPT = 1000  # statements
 _ALL = 10**9
 
 _UNLISTED = {"payload", "result", "fingerprint", "reply_to"}
 _LISTED = [column for column in request.c if column.name not in _UNLISTED]
+_OF_PLACE = frozenset(column.name for column in PLACE)
 
 Rows = Sequence[sa.Row[Any]]
 
@@ -61,7 +67,7 @@ class Shape:
 
     ``is_own_work`` is whether the work that is asked for is the caller's, ``is_wider`` whether the control account that is
     asked for stands at a level above all of the caller's. ``leading`` is a criterion that so few requests fit that each
-    can be looked at.
+    can be looked at. ``are_some_accounts`` is whether the accounts that fit are so few that they can be listed.
     """
 
     criteria: frozenset[str]
@@ -71,12 +77,27 @@ class Shape:
     is_own_work: bool = False
     is_wider: bool = False
     leading: str | None = None
+    are_some_accounts: bool = False
 
     @property
-    def most_named(self) -> int:
+    def of_account(self) -> frozenset[str]:
+        """The criteria that are asked of the request's account."""
+        return self.criteria & frozenset(OF_ACCOUNT)
+
+    @property
+    def is_exceptional(self) -> bool:
+        """Whether an index knows those of each account that stand at the status that is asked for."""
+        return self.status not in (None, RequestStatus.RECEIVED, RequestStatus.COMPLETED)
+
+    @property
+    def most_accounts(self) -> int:
         """How many accounts are asked for their requests."""
-        is_exceptional = self.overdue or self.status not in (None, RequestStatus.COMPLETED)
-        return MOST_NAMED_OF_EXCEPTIONAL if is_exceptional and self.scope.levels is not None else MOST_NAMED
+        is_below = self.scope.levels is not None
+        if self.is_exceptional:
+            return MOST_OF_EXCEPTIONAL_BELOW if is_below else MOST_OF_EXCEPTIONAL
+        if is_below and (self.overdue or self.status is RequestStatus.RECEIVED):
+            return MOST_OF_WAITING_BELOW
+        return MOST_BELOW if is_below else MOST
 
 
 def find(query: Query, account_ids: Collection[str] | None, key: sa.Row[Any] | None, reader: Reader) -> Rows:
@@ -95,24 +116,23 @@ def find(query: Query, account_ids: Collection[str] | None, key: sa.Row[Any] | N
         return _execute(_of_accounts(shape, within="visible"), given | _these(account_ids), reader)
     if key:
         return _execute(_newest(replace(shape, leading="tracking_number")), given, reader)
-    if shape.criteria & OF_ACCOUNT.keys():
-        named = reader.session.scalars(_named(shape), given).all()
-        if len(named) <= shape.most_named:
-            return _of_named(named, shape, given, query.limit + 1, reader)
+    if shape.of_account:
+        number = reader.session.scalar(number_that_fit(shape.of_account), given) or 0
+        shape = replace(shape, are_some_accounts=number <= SOME)
+        accounts = _accounts(shape, number, given, reader)
+        if accounts is not None:
+            return _execute(_of_accounts(shape, within="under"), given | _these(accounts), reader)
     return _execute(_newest(_led(shape, given, reader)), given, reader)
 
 
-def _of_named(
-    account_ids: Sequence[str], shape: Shape, given: Parameters, limit: int, reader: Reader
-) -> Rows:
-    """Return the newest requests about accounts below the caller's control accounts, and the caller's own elsewhere."""
-    found = _execute(_of_accounts(shape, within="under"), given | _these(account_ids), reader)
-    if not shape.scope.has_elsewhere:
-        return found
-    own = reader.session.scalars(_own_elsewhere(shape), given).all()
-    if own:
-        found = [*found, *_execute(_of_requests(shape), given | _these(own), reader)]
-    return sorted(found, key=lambda row: (row.received_at, row.command_id), reverse=True)[:limit]
+def _accounts(shape: Shape, number: int, given: Parameters, reader: Reader) -> Sequence[str] | None:
+    """Return the accounts that are asked for their requests, of so many that fit; None if these are too many."""
+    if shape.scope.levels is None and number > shape.most_accounts:
+        return None
+    most = shape.most_accounts
+    statement = that_fit(shape.of_account, shape.scope, are_some=shape.are_some_accounts, most=most)
+    found = reader.session.scalars(statement, given).all()
+    return found if len(found) <= most else None
 
 
 def _is_wider(number: str | None, scope: Scope, reader: Reader) -> bool:
@@ -151,16 +171,37 @@ _IDS = "ids"
 def _newest(shape: Shape) -> sa.Select[Any]:
     """Select the newest requests along all ways, with all that a list shows."""
     conditions = _conditions(shape, without=_asked_by_ways(shape))
-    parts = [_along(way, conditions, shape) for way in _ways(shape)]
+    return _rows([_along(way, conditions, shape) for way in _ways(shape)])
+
+
+@lru_cache(_KEPT)
+def _of_accounts(shape: Shape, within: str) -> sa.Select[Any]:
+    """Select the newest requests about given accounts: all that are ``visible``.
+
+    Or those ``under`` the caller's control accounts, of accounts that fit, together with the caller's own that lie elsewhere.
+    """
+    if within == "visible":
+        return _rows([_keyed(shape, shape.scope.visible, *_account_fits(request, shape))])
+    of_given = _exceptional if shape.is_exceptional else _keyed
+    own = _at_statuses(shape.scope.own_elsewhere(), shape)
+    conditions = _conditions(shape, without=_of_status(shape))
+    return _rows([of_given(shape, shape.scope.under), *(_along(way, conditions, shape) for way in own)])
+
+
+def _rows(parts: Sequence[sa.Select[Any]]) -> sa.Select[Any]:
+    """Select the newest of all places that the parts find, with all that a list shows."""
     places = sa.union_all(*(sa.select(part.subquery()) for part in parts)).subquery()
     newest = (
         sa.select(places)
         .order_by(places.c.received_at.desc(), places.c.command_id.desc())
         .limit(written("limit"))
     ).subquery()
-    mine = sa.and_(request.c.received_at == newest.c.received_at, request.c.command_id == newest.c.command_id)
     order = (newest.c.received_at.desc(), newest.c.command_id.desc())
-    return sa.select(*_LISTED).join_from(newest, request, mine).order_by(*order)
+    return sa.select(*_LISTED).join_from(newest, request, _is_at(newest)).order_by(*order)
+
+
+def _is_at(place: sa.FromClause) -> Condition:
+    return sa.and_(request.c.received_at == place.c.received_at, request.c.command_id == place.c.command_id)
 
 
 def _ways(shape: Shape) -> list[Way]:
@@ -173,28 +214,45 @@ def _ways(shape: Shape) -> list[Way]:
     elif "control_account" in shape.criteria and not shape.is_wider:
         at = (request.c[level] == sa.bindparam("control_account") for level in LEVELS)
         ways = [Way(sa.and_(each, shape.scope.visible)) for each in at]
-    statuses = _statuses(shape)
-    if not statuses:
-        return ways
+    return _at_statuses(ways, shape)
+
+
+def _at_statuses(ways: Sequence[Way], shape: Shape) -> list[Way]:
+    """Return the ways to those of the requests alone that stand at the status that is asked for."""
     is_indexed = shape.status is not RequestStatus.COMPLETED
-    return [way.at(status, is_indexed=is_indexed) for status in statuses for way in ways]
+    found: list[Way] = []
+    for way in ways:
+        statuses = _statuses(shape, together=way.rare is not None)
+        found += [way.at(status, is_indexed=is_indexed) for status in statuses] if statuses else [way]
+    return found
 
 
-def _statuses(shape: Shape) -> list[Condition]:
-    """Return the conditions, each with an index, of the status that is asked for; none where any will do."""
+def _statuses(shape: Shape, *, together: bool = False) -> list[Condition]:
+    """Return the conditions of the status that is asked for; none where any will do.
+
+    With each, an index gives the newest first; with all ``together``, it would not.
+    """
     if shape.status is not None:
         return at_status(shape.status)
-    waiting = (each for status in MAY_BE_OVERDUE for each in at_status(status))
-    return [sa.and_(each, DUE) for each in waiting] if shape.overdue else []
+    if not shape.overdue:
+        return []
+    waiting = (
+        at_any_of(MAY_BE_OVERDUE) if together else [each for one in MAY_BE_OVERDUE for each in at_status(one)]
+    )
+    return [sa.and_(each, DUE) for each in waiting]
 
 
 def _asked_by_ways(shape: Shape) -> frozenset[str]:
     """Return what the ways ask for already; asked twice, PostgreSQL would take it to hold of hardly any request."""
     if shape.leading:
         return frozenset({shape.leading})
-    status = {"overdue"} if shape.status is None and shape.overdue else set()
     by = "" if shape.is_wider else "control_account"
-    return frozenset({"status", "work_of" if "work_of" in shape.criteria else by} | status)
+    return _of_status(shape) | {"work_of" if "work_of" in shape.criteria else by}
+
+
+def _of_status(shape: Shape) -> frozenset[str]:
+    """Return what those that stand at the status that is asked for are no longer asked."""
+    return frozenset({"status"} if shape.status is not None else {"overdue"} if shape.overdue else ())
 
 
 def _conditions(shape: Shape, *, without: frozenset[str] = frozenset()) -> list[Condition]:
@@ -209,15 +267,11 @@ def _conditions(shape: Shape, *, without: frozenset[str] = frozenset()) -> list[
 
 def _along(way: Way, conditions: Sequence[Condition], shape: Shape) -> sa.Select[Any]:
     """Select the places of the newest requests of one way."""
-    newest = sa.select(*PLACE).where(way.condition, *conditions).limit(written("limit"))
     if way.rare is not None:
-        times = (CRITERIA[name] for name in sorted(shape.criteria & OF_PLACE))
-        beside = [request.c.account_id] if shape.criteria & OF_ACCOUNT.keys() else []
-        rare = _rare(sa.and_(way.rare, *times), *beside, most=RARE if shape.leading else _ALL)
-        mine = sa.and_(request.c.received_at == rare.c.received_at, request.c.command_id == rare.c.command_id)
-        newest = newest.join_from(rare, request, mine).where(*_account_fits(rare, shape))
-        return newest.order_by(rare.c.received_at.desc(), rare.c.command_id.desc())
-    newest = newest.where(*_account_fits(request, shape)).order_by(*NEWEST_FIRST)
+        return _along_rare(way, conditions, shape)
+    newest = sa.select(*PLACE).where(way.condition, *conditions).limit(written("limit"))
+    within = None if shape.is_own_work else shape.scope
+    newest = newest.where(*_account_fits(request, shape, within)).order_by(*NEWEST_FIRST)
     if way.level is None:
         return newest
     numbers = given_values(granted_at(way.level), postgresql_=shape.scope.postgresql)
@@ -229,96 +283,61 @@ def _along(way: Way, conditions: Sequence[Condition], shape: Shape) -> sa.Select
     return sa.select(*each.c).select_from(number.join(each, sa.true()))
 
 
-def _rare(condition: Condition, *beside: sa.Column[Any], most: int = _ALL) -> sa.Subquery:
-    """Select the few requests that fit, the newest first, by their places and what the index holds beside.
-
-    The limit, which none ever meets, keeps PostgreSQL from asking anything else of the others, for which it would have to
-    read them; and it tells how few they are.
-    """
-    found = sa.select(*PLACE, *beside).where(condition).order_by(*NEWEST_FIRST)
-    return found.limit(_literally(most)).subquery()
-
-
-def _account_fits(about: sa.FromClause, shape: Shape) -> list[Condition]:
-    """Return the condition that the account of a request fits what is asked of it; none where nothing is.
-
-    It is a value, looked up for each; as `exists` it would be turned into a join, and often into one with every account
-    that fits.
-    """
-    if not shape.criteria & OF_ACCOUNT.keys():
-        return []
-    found = sa.select(account.c.account_id).where(
-        account.c.account_id == about.c.account_id, *_of_account(shape)
-    )
-    return [found.scalar_subquery().is_not(None)]
+def _along_rare(way: Way, conditions: Sequence[Condition], shape: Shape) -> sa.Select[Any]:
+    """Select the places of the newest of the few requests of a way; of these, its index tells all that it can."""
+    assert way.rare is not None
+    known = [each for each in conditions if _columns(each) <= way.beside]
+    others = [each for each in (way.condition, *conditions) if not _columns(each) <= way.beside]
+    times = [CRITERIA[name] for name in sorted(shape.criteria & OF_PLACE)]
+    about = [request.c.account_id] if shape.of_account else []
+    rare = (
+        sa.select(*PLACE, *about)
+        .where(way.rare, *times, *([passes(sa.and_(*known))] if known else []))
+        .order_by(*NEWEST_FIRST)
+        # None ever meets it, but it keeps PostgreSQL from asking anything else of the others, for which it would read them.
+        .limit(literally(RARE if shape.leading else _ALL))
+    ).subquery()
+    newest = sa.select(rare.c.received_at, rare.c.command_id).where(*_account_fits(rare, shape))
+    if others:
+        newest = newest.join_from(rare, request, _is_at(rare)).where(*others)
+    return newest.order_by(rare.c.received_at.desc(), rare.c.command_id.desc()).limit(written("limit"))
 
 
-def _of_account(shape: Shape) -> list[Condition]:
-    return [OF_ACCOUNT[name] for name in sorted(shape.criteria & OF_ACCOUNT.keys())]
+def _columns(condition: Condition) -> frozenset[str]:
+    """Return the names of the columns that a condition asks."""
+    return frozenset(each.name for each in visitors.iterate(condition) if isinstance(each, sa.Column))
 
 
-@lru_cache(_KEPT)
-def _named(shape: Shape) -> sa.Select[str]:
-    """Select the accounts that fit, as far as the caller may see them, and no more than one too many."""
-    found = sa.select(account.c.account_id).limit(_literally(shape.most_named + 1))
-    if shape.scope.levels is None:
-        return found.where(*_of_account(shape))
-    # The index of those below a control account has the names too; a name may be that of a third of all holders.
-    fits = passes(sa.and_(*_of_account(shape)))
-    return found.where(account.c.basic.in_(_at_or_below(shape.scope)), fits)
+def _account_fits(about: sa.FromClause, shape: Shape, within: Scope | None = None) -> list[Condition]:
+    return fits(about, shape.of_account, within, are_some=shape.are_some_accounts)
 
 
-def _at_or_below(scope: Scope) -> sa.CompoundSelect[str]:
-    """Select the caller's control accounts and all below them, which are those of one or two levels further down."""
-    node, above = control_account.alias(), control_account.alias()
-    parts: list[sa.Select[str]] = [sa.select(node.c.number).where(sa.false())]  # who has none sees nothing
-    for level in scope.levels or ():
-        granted = given_values(granted_at(level), postgresql_=scope.postgresql)
-        below = sa.select(node.c.number)
-        two_below = below.join(above, above.c.number == node.c.parent)
-        under = (below.where(node.c.parent.in_(granted)), two_below.where(above.c.parent.in_(granted)))
-        parts += (granted, *under[: len(LEVELS) - 1 - LEVELS.index(level)])
-    return sa.union_all(*parts)
-
-
-@lru_cache(_KEPT)
-def _of_accounts(shape: Shape, within: str) -> sa.Select[Any]:
-    """Select the newest requests about given accounts: of all ``visible``, or ``under`` control accounts of accounts that fit."""
-    conditions = [*_conditions(shape), getattr(shape.scope, within)]
-    if within == "visible":
-        conditions += _account_fits(request, shape)
-    return _keyed(request_key.c.account_id, conditions, shape)
-
-
-@lru_cache(_KEPT)
-def _of_requests(shape: Shape) -> sa.Select[Any]:
-    """Select the newest of given requests."""
-    return _keyed(request_key.c.command_id, _conditions(shape), shape)
-
-
-def _keyed(named: sa.Column[Any], conditions: Sequence[Condition], shape: Shape) -> sa.Select[Any]:
-    """Select the newest requests whose keys have one of the given ids; keys lie together, whatever the month.
+def _keyed(shape: Shape, *conditions: Condition) -> sa.Select[Any]:
+    """Select the places of the newest requests about the given accounts; their keys lie together, whatever the month.
 
     Keys are sorted before any request is looked at: the limit, which none ever meets, keeps PostgreSQL from doing so later.
     """
-    ids = given_values(_IDS, postgresql_=shape.scope.postgresql)
-    keys = sa.select(request_key.c.received_at, request_key.c.command_id).where(named.in_(ids))
-    newest = keys.order_by(request_key.c.received_at.desc(), request_key.c.command_id.desc())
-    key = newest.limit(_literally(_ALL)).subquery().c
-    mine = sa.and_(request.c.received_at == key.received_at, request.c.command_id == key.command_id)
-    order = (key.received_at.desc(), key.command_id.desc())
-    return sa.select(*_LISTED).where(mine, *conditions).order_by(*order).limit(written("limit"))
+    given = is_given(request_key.c.account_id, _IDS, postgresql=shape.scope.postgresql)
+    times = [each for name, each in of_place(request_key).items() if name in shape.criteria]
+    keys = (
+        sa.select(request_key.c.received_at, request_key.c.command_id)
+        .where(given, *times)
+        .order_by(request_key.c.received_at.desc(), request_key.c.command_id.desc())
+        .limit(literally(_ALL))
+    ).subquery()
+    others = [each for each in (*_conditions(shape), *conditions) if not _columns(each) <= _OF_PLACE]
+    found = sa.select(keys)
+    if others:
+        found = found.join_from(keys, request, _is_at(keys)).where(*others)
+    return found.order_by(keys.c.received_at.desc(), keys.c.command_id.desc()).limit(written("limit"))
 
 
-@lru_cache(_KEPT)
-def _own_elsewhere(shape: Shape) -> sa.CompoundSelect[str]:
-    """Select the caller's own requests about accounts that fit, of those outside the caller's control accounts."""
-    parts = []
-    for way in shape.scope.own_elsewhere():
-        assert way.rare is not None
-        own = _rare(way.rare, request.c.account_id)
-        parts.append(sa.select(own.c.command_id).where(*_account_fits(own, shape)))
-    return sa.union_all(*parts)
+def _exceptional(shape: Shape, *conditions: Condition) -> sa.Select[Any]:
+    """Select the places of the newest exceptional requests about the given accounts, of which each month has an index."""
+    given = is_given(request.c.account_id, _IDS, postgresql=shape.scope.postgresql)
+    others = _conditions(shape, without=_of_status(shape))
+    found = sa.select(*PLACE).where(given, *_statuses(shape), *others, *conditions)
+    return found.order_by(*NEWEST_FIRST).limit(written("limit"))
 
 
 @lru_cache(_KEPT)
@@ -329,11 +348,6 @@ def _some(criterion: str) -> sa.Select[int]:
         sa.select(request.c.command_id)
         .where(CRITERIA[criterion])
         .order_by(*NEWEST_FIRST)
-        .limit(_literally(RARE + 1))
+        .limit(literally(RARE + 1))
     )
     return sa.select(sa.func.count()).select_from(some.subquery())
-
-
-def _literally(number: int) -> sa.ColumnElement[int]:
-    """Return a number that is always the same, written into the statement as `written` does with a parameter."""
-    return sa.literal_column(str(number), sa.Integer)

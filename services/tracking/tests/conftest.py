@@ -120,3 +120,13 @@ def tracking(tables: str) -> Iterator[Tracking]:
     database = Database(tables, plans_once=service.plans_once)
     yield Tracking(database)
     database.close()
+
+
+@pytest.fixture(params=["few", "some", "many"])
+def accounts_that_fit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have searches take any number of accounts that fit for few, for some that are listed, or for too many to list."""
+    if request.param != "few":
+        for limit in ("", "_BELOW", "_OF_EXCEPTIONAL", "_OF_EXCEPTIONAL_BELOW", "_OF_WAITING_BELOW"):
+            monkeypatch.setattr(f"services.tracking.queries.search.MOST{limit}", 0)
+    if request.param == "many":
+        monkeypatch.setattr("services.tracking.queries.search.SOME", -1)

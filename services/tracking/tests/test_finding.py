@@ -224,19 +224,24 @@ def test_a_wider_control_account_narrows_nothing_below_it(
     assert rejected == ["refused"]
 
 
-def test_a_name_that_too_many_have_is_looked_for_among_the_newest(
-    tracking: Tracking, asked: dict[str, Envelope], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("accounts_that_fit")
+def test_a_name_that_many_have_finds_what_a_rare_one_does(
+    tracking: Tracking, asked: dict[str, Envelope]
 ) -> None:
-    monkeypatch.setattr("services.tracking.queries.search.MOST_NAMED", 0)
-    assert found(tracking, asked, name="smi") == ["done", "refused", "waits", "suspension", "old"]
-    assert found(tracking, asked, user("zoe", VIEW), name="s") == [
-        "done",
-        "refused",
-        "waits",
-        "suspension",
-        "old",
-    ]
-    assert found(tracking, asked, user("pa", VIEW, over=["400000000000000"]), name="garcia") == ["own"]
+    smiths = ["done", "refused", "waits", "suspension", "old"]
+    everywhere, elsewhere = user("zoe", VIEW), user("pa", VIEW, over=["400000000000000"])
+    assert found(tracking, asked, name="smi") == smiths
+    assert found(tracking, asked, name="smi", status=RequestStatus.REJECTED) == ["refused"]
+    assert found(tracking, asked, product=Product.CORPORATE_GOLD, name="smi") == smiths
+    assert found(tracking, asked, everywhere, name="s") == smiths
+    assert found(tracking, asked, everywhere, name="s", status=RequestStatus.AWAITING_APPROVAL) == ["waits"]
+    assert found(tracking, asked, everywhere, name="s", overdue=True) == found(
+        tracking, asked, everywhere, overdue=True
+    )
+    assert found(tracking, asked, elsewhere, name="garcia") == ["own"]
+    assert found(tracking, asked, elsewhere, name="garcia", channel=Channel.API) == ["own"]
+    assert found(tracking, asked, elsewhere, name="garcia", status=RequestStatus.COMPLETED) == ["own"]
+    assert found(tracking, asked, elsewhere, name="garcia", status=RequestStatus.SCHEDULED) == []
 
 
 @pytest.mark.parametrize("rare", [-1, 500], ids=["common", "rare"])

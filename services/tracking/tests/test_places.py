@@ -80,6 +80,7 @@ def finds(tracking: Tracking, name: str, over: str) -> bool:
     return bool(tracking.ask(FindRequests(name=name), user("x", VIEW, over=[over])).data)
 
 
+@pytest.mark.usefixtures("accounts_that_fit")
 def test_who_has_the_account_finds_by_its_name(asked: Tracking) -> None:
     for number in (MASTER, INTERMEDIATE, BASIC):
         assert finds(asked, "love", number)
@@ -87,6 +88,7 @@ def test_who_has_the_account_finds_by_its_name(asked: Tracking) -> None:
         assert not finds(asked, "love", number)
 
 
+@pytest.mark.usefixtures("accounts_that_fit")
 def test_a_branch_that_moved_is_found_by_its_new_company(asked: Tracking) -> None:
     asked.hear(told(asked, moved(INTERMEDIATE, OTHER, 2)))
     assert [finds(asked, "love", number) for number in (MASTER, OTHER, INTERMEDIATE, BASIC)] == [
