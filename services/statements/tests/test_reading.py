@@ -306,4 +306,4 @@ def test_memory_does_not_grow_with_the_file(form: str) -> None:
         finally:
             tracemalloc.stop()
 
-    assert peak(60_000) < peak(20_000) + 300_000  # bytes: forty thousand rows more would take millions
+    assert peak(30_000) < peak(15_000) + 300_000  # bytes: fifteen thousand rows more would take millions

@@ -25,7 +25,7 @@ def test_killed_in_the_middle_of_a_file(either: Installation) -> None:
 
     interrupted = 0
     while (done := begun(issuer, file["bulk_id"])) < ROWS:
-        reached = min(ROWS, done + random.randrange(1, 50))
+        reached = min(ROWS, done + random.randrange(20, 100))
         eventually(lambda: begun(issuer, file["bulk_id"]) >= reached, timeout=60)  # noqa: B023
         worker.kill()
         worker.start()

@@ -9,7 +9,7 @@ from shared.testing.installation import DistributedInstallation, Installation, P
 from shared.testing.processes import cardwork
 from tests.integration.test_structure import Firm
 
-ROWS = 70_000  # some batches
+ROWS = 45_000  # some batches
 
 
 def test_killed_in_the_middle_of_an_import(either: Installation) -> None:
