@@ -108,11 +108,11 @@ def _waiting(shape: Shape) -> sa.CompoundSelect[Any]:
     Both wait, so they stand in the index of the exceptional, but for what came in a moment ago. Nobody approves the own.
     """
     number = sa.func.count()
-    entered, recent = at_any_of(MAY_BE_OVERDUE)
     awaiting = _may_be_approved(shape.scope)
     parts: list[Any] = []
     for way in shape.ways:
         within = (way.whole(shape.scope), *shape.within)
+        entered, recent = at_any_of(MAY_BE_OVERDUE, of_few=way.rare is not None)
         approvable = number.filter(awaiting) if way.rare is None else literally(0)
         parts += (
             sa.select(number.filter(DUE), approvable).where(entered, *within),

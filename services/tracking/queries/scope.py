@@ -207,9 +207,14 @@ def at_status(status: RequestStatus) -> list[Condition]:
     return [entered, JUST_RECEIVED] if status is RequestStatus.RECEIVED else [entered]
 
 
-def at_any_of(statuses: Collection[RequestStatus]) -> list[Condition]:
-    """Return the same of several statuses, received among them, by which no index gives the newest first."""
-    return [request.c.exceptional.in_([status.value for status in statuses]), JUST_RECEIVED]
+def at_any_of(statuses: Collection[RequestStatus], *, of_few: bool = False) -> list[Condition]:
+    """Return the same of several statuses, received among them, by which no index gives the newest first.
+
+    ``of_few`` is whether they are asked of the few requests that another index finds.
+    """
+    stands = request.c.exceptional.in_([status.value for status in statuses])
+    entered = sa.and_(request.c.exceptional.is_not(None), passes(stands)) if of_few else stands
+    return [entered, JUST_RECEIVED]
 
 
 # Received so lately that no job has entered it among the exceptional.

@@ -54,8 +54,13 @@ RARE = 500
 _KEPT = 1000  # statements
 _ALL = 10**9
 
-_UNLISTED = {"payload", "result", "fingerprint", "reply_to"}
-_LISTED = [column for column in request.c if column.name not in _UNLISTED]
+_LISTED = [
+    request.c[name]
+    for name in (
+        "received_at", "command_id", "tracking_number", "type", "status", "code", "account_id", *LEVELS, "actor",
+        "on_behalf_of", "channel", "due_at", "finished_at",
+    )
+]  # fmt: skip
 _OF_PLACE = frozenset(column.name for column in PLACE)
 
 Rows = Sequence[sa.Row[Any]]
@@ -101,7 +106,7 @@ class Shape:
 
 
 def find(query: Query, account_ids: Collection[str] | None, key: sa.Row[Any] | None, reader: Reader) -> Rows:
-    """Return the newest requests that fit, one more than the limit, without what a list does not show.
+    """Return the newest requests that fit, one more than the limit, with no more than a list shows.
 
     ``account_ids`` narrows to these accounts; None stands for all. ``key`` is that of the tracking number, if one is asked for.
     """
@@ -236,9 +241,9 @@ def _statuses(shape: Shape, *, together: bool = False) -> list[Condition]:
         return at_status(shape.status)
     if not shape.overdue:
         return []
-    waiting = (
-        at_any_of(MAY_BE_OVERDUE) if together else [each for one in MAY_BE_OVERDUE for each in at_status(one)]
-    )
+    waiting = [each for one in MAY_BE_OVERDUE for each in at_status(one)]
+    if together:
+        waiting = at_any_of(MAY_BE_OVERDUE, of_few=True)
     return [sa.and_(each, DUE) for each in waiting]
 
 
