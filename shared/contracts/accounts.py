@@ -410,7 +410,7 @@ NamePart = Annotated[str, Text(3, 100), Note("any part of the first, last or emb
 Months = Annotated[int, Number(1, 240)]
 
 
-@read("accounts", route="/accounts", function="accounts.view", returns=AccountRow, listing=True)
+@read("accounts", route="/accounts", function="accounts.view", returns=AccountRow, listing=True, holder=True)
 class FindAccounts(Message):
     """The card accounts that fit every given criterion, in order of last name (ACC-01, ACC-03, ACC-22).
 
@@ -453,7 +453,13 @@ class FindAccountsByCard(Message):
     card_numbers: Annotated[list[CardNumber], Items(1, 100)]
 
 
-@read("accounts", route="/accounts/{account_id}", function="accounts.view", returns=AccountProfile)
+@read(
+    "accounts",
+    route="/accounts/{account_id}",
+    function="accounts.view",
+    returns=AccountProfile,
+    holder=True,
+)
 class GetAccount(Message):
     """The profile of one card account (ACC-06)."""
 

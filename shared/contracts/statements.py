@@ -81,7 +81,7 @@ class RefundDestination(StrEnum):
 
 
 TransactionId = Annotated[str, identifier("txn"), Scoped("statements", "transaction")]
-StatementId = Annotated[str, identifier("stm"), Scoped("statements", "statement")]
+StatementId = Annotated[str, identifier("stm"), Scoped("statements", "statement", owner_knows_holder=True)]
 NewTransactionId = Annotated[str, identifier("txn")]
 NewStatementId = Annotated[str, identifier("stm")]
 MerchantCategoryCode = Annotated[str, Text(4, 4, r"^[0-9]{4}$", "4 digits (ISO 18245)")]
@@ -446,6 +446,7 @@ _WINDOW = "six months ago where it is left out; everything is kept (STM-02)"
     function="transactions.view",
     returns=Transaction,
     listing=True,
+    holder=True,
 )
 class ListTransactions(Message):
     """The transactions of a card account, the latest first (STM-01)."""
@@ -485,6 +486,7 @@ class FindTransactions(Message):
     route="/accounts/{account_id}/summary",
     function="statements.view",
     returns=AccountSummary,
+    holder=True,
 )
 class GetAccountSummary(Message):
     """How a card account stands (ACC-07)."""
@@ -498,6 +500,7 @@ class GetAccountSummary(Message):
     function="statements.view",
     returns=StatementRow,
     listing=True,
+    holder=True,
 )
 class ListAccountStatements(Message):
     """The statements of a card account, the latest first; none where it is billed centrally (STM-02)."""
@@ -526,7 +529,13 @@ class ListControlAccountStatements(Message):
     limit: Limit = 50
 
 
-@read("statements", route="/statements/{statement_id}", function="statements.view", returns=StatementDetail)
+@read(
+    "statements",
+    route="/statements/{statement_id}",
+    function="statements.view",
+    returns=StatementDetail,
+    holder=True,
+)
 class GetStatement(Message):
     """One statement (STM-08)."""
 
@@ -539,6 +548,7 @@ class GetStatement(Message):
     function="transactions.view",
     returns=Transaction,
     listing=True,
+    holder=True,
 )
 class ListStatementTransactions(Message):
     """The transactions that a statement bears, the earliest first."""

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.accounts.model import Card, CardAccount, ControlAccount, change, open_holds
-from services.accounts.queries.scope import under
+from services.accounts.queries.scope import within
 from services.accounts.vault import mask
 from shared.contracts.accounts import (
     AccountProfile,
@@ -99,9 +99,7 @@ def one_account(account_id: str, reader: Reader) -> tuple[CardAccount, Card]:
     """Return a card account that the caller may see, and the card that it is shown by; raises NotFound."""
     statement = (
         sa.select(CardAccount, Card).join(Card, sa.and_(Card.account_id == CardAccount.id, Card.live))
-    ).where(CardAccount.id == account_id)
-    if reader.control_accounts is not None:
-        statement = statement.where(CardAccount.control_account.in_(under(reader.control_accounts)))
+    ).where(CardAccount.id == account_id, *within(reader))
     found = reader.session.execute(statement).first()
     if found is None:
         raise NotFound("card account", "account_id")
