@@ -103,7 +103,9 @@ def _holders() -> list[DemonstrationUser]:
     """Return the holders of two of the first card accounts, who are named on these."""
     return [
         _client(COMPANIES[0], "cardholder", "Niamh Gibson", "cardholder", (number_at(1, 1, 1),), holds=(12,)),
-        _client(COMPANIES[1], "cardholder", "Baptiste Girard", "cardholder", (number_at(2, 1, 3),), holds=(6,)),
+        _client(
+            COMPANIES[1], "cardholder", "Baptiste Girard", "cardholder", (number_at(2, 1, 3),), holds=(6,)
+        ),
     ]
 
 

@@ -23,6 +23,7 @@ from shared.contracts.types import (
     EmbossedName,
     EmployeeId,
     Items,
+    Language,
     Limit,
     Money,
     Name,
@@ -83,6 +84,13 @@ class HoldOrigin(StrEnum):
     PROGRAMME_ADMINISTRATOR = "programme_administrator"
     ISSUER = "issuer"
     SYSTEM = "system"
+
+
+class StatementDelivery(StrEnum):
+    """How the statements of one card account come (STM-04)."""
+
+    PAPER_AND_PDF = "paper_and_pdf"
+    PDF_ONLY = "pdf_only"
 
 
 class HolderField(StrEnum):
@@ -248,6 +256,28 @@ class ChangeAccounting(Message):
     clear: Annotated[list[AccountingField], Items(0, len(AccountingField))] | None = None
 
 
+@command(
+    "accounts",
+    route="/accounts/{account_id}/statement-delivery",
+    function="accounts.delivery",
+    service_time=AT_ONCE,
+    holder=True,
+)
+class ChooseStatementDelivery(Message):
+    """Say how one's own statements come, at once, where the control account leaves that to its holders (STM-04).
+
+    Nobody else does this for a holder: no role brings the function. The control account's own option overrides it.
+    """
+
+    account_id: AccountId
+    delivery: StatementDelivery
+    terms_accepted: Annotated[bool, Note("nothing is changed without")]
+    language: (
+        Annotated[Language, Note("in which the end of paper is confirmed; English where it is left out")]
+        | None
+    ) = None
+
+
 # Events. ``version`` counts the changes of an account: of two events of one kind, the higher tells the later state.
 
 
@@ -314,6 +344,17 @@ class AccountHolderChanged(Message):
     embossed_name: EmbossedName
     version: int
     email: Email | None = None
+
+
+@event("accounts")
+class AccountDeliveryChanged(Message):
+    """A holder wants the statements in another way, which holds while the control account leaves that to holders (STM-04)."""
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    delivery: StatementDelivery
+    version: int
+    language: Language | None = None
 
 
 @event("accounts")
@@ -396,6 +437,8 @@ class AccountProfile:
     cancel_reason: CancelReason | None
     cancelled_at: datetime | None
     holds: list[HoldView]
+    statement_delivery: StatementDelivery
+    delivery_is_holders: Annotated[bool, Note("whether its holder may choose that (STM-04)")]
     control_account: str
     control_account_name: str
     company_name: str

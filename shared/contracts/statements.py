@@ -243,6 +243,7 @@ class IssuedStatement:
     account_id: AccountId | None
     balance: MinorUnits
     currency: Currency
+    on_paper: Annotated[bool, Note("whether it goes out on paper too (STM-04)")] = True
 
 
 @event("statements")
@@ -274,7 +275,10 @@ class PaymentReminderAsked(Message):
 
 @event("statements")
 class PaperStatementsEnded(Message):
-    """A holder gets statements online only from now on, and has to be told so in writing (STM-04); ``email`` may be null."""
+    """A holder gets statements online only from now on, and has to be told so in writing (STM-04); ``email`` may be null.
+
+    ``by_holder`` says that this was the holder's own choice, not the company's.
+    """
 
     account_id: AccountId
     control_account: ControlAccountNumber
@@ -282,6 +286,7 @@ class PaperStatementsEnded(Message):
     last_name: Name
     email: Email | None
     language: Language
+    by_holder: bool = False
 
 
 @event("statements")
@@ -362,6 +367,7 @@ class StatementRow:
     debits: int
     balance: int
     to_pay: int
+    on_paper: Annotated[bool, Note("whether it went out on paper too (STM-04)")]
 
 
 @view
@@ -381,6 +387,7 @@ class StatementDetail:
     debits: int
     balance: int
     to_pay: int
+    on_paper: Annotated[bool, Note("whether it went out on paper too (STM-04)")]
     still_owed: int
     ageing: Ageing
 
