@@ -123,6 +123,8 @@ class Entrance:
         common: dict[str, tuple[str, ...]] = {}
         for one in named:
             path = one.path.result()
+            if one.mark.owner_knows_holder and own_accounts(actor, contract):
+                continue  # its owner says in the same words that it does not exist, or is not the holder's
             if path is None or not _admits(one, contract, actor, path):
                 raise NotFound("thing")
             common[one.field] = _shared(common.get(one.field, path), path)
@@ -154,10 +156,10 @@ class Entrance:
 
 
 def _admits(named: Named, contract: Contract, actor: Actor, path: tuple[str, ...]) -> bool:
-    mark, own = named.mark, own_accounts(actor, contract)
+    mark = named.mark
     if mark.owner_decides or not contract.function or actor.covers(contract.function, path):
         return True
-    return bool(own) and (mark.owner_knows_holder or (mark == CARD_ACCOUNT and named.id in own))
+    return mark == CARD_ACCOUNT and named.id in own_accounts(actor, contract)
 
 
 def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

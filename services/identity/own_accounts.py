@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from services.identity.entitlements import change_grants, grants_of, places_of
+from services.identity.entitlements import change_grants, grants_of, place_of, places_of
 from services.identity.model import Company, OwnAccount, User, change
 from shared.actor import Party
 from shared.contracts.identity import OwnAccountsChanged
@@ -113,6 +113,7 @@ def follow_own_accounts(user: User, tx: Transaction) -> None:
     if numbers:
         after = {(function, number) for function, _ in before for number in numbers}
         change_grants(user, before, after, tx)
+        user.place = place_of(tx.session, numbers)
 
 
 def _listed(ids: Collection[str]) -> str | None:

@@ -19,6 +19,9 @@ PHRASE_FAILURES = 5
 """After how many wrong secret phrases an access code is worth nothing any more."""
 
 LINKS_AN_HOUR = 3
+MOST_OWN_ACCOUNTS = 100
+"""How many card accounts a user may hold: all of them travel with every request."""
+
 RECOVERY_CODES = 10
 DEVICE_KEPT = timedelta(days=90)
 MOST_DEVICES = 20

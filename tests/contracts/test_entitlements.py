@@ -383,6 +383,26 @@ def test_a_watcher_needs_the_function_too(system: System) -> None:
         assert answer.status_code == status
 
 
+def test_what_is_anothers_looks_to_a_holder_as_what_is_not_there(system: System) -> None:
+    """To the letter: an account, a statement, its paper."""
+    headers = {"Authorization": f"Bearer {system.tokens['beside.cardholder']}"}
+
+    def told(path: str) -> Any:
+        answer = system.client.get(f"{PREFIX}{path}", headers=headers)
+        assert answer.status_code == 404
+        return {k: v for k, v in answer.get_json().items() if k not in ("instance", "request_id")}
+
+    for path, theirs in (
+        ("/accounts/{}", system.there["account_id"]),
+        ("/accounts/{}/statements", system.there["account_id"]),
+        ("/statements/{}", system.there["statement_id"]),
+        ("/statements/{}/transactions", system.there["statement_id"]),
+        ("/statements/{}.pdf", system.there["statement_id"]),
+    ):
+        nothing = theirs[:4] + "0" * 26
+        assert told(path.format(theirs)) == told(path.format(nothing)), path
+
+
 @pytest.mark.parametrize("accept", ["application/json", "text/csv"])
 @pytest.mark.parametrize(
     "criteria",

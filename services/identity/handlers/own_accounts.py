@@ -9,6 +9,7 @@ from services.identity.own_accounts import (
     own_accounts_of,
     placed_accounts,
 )
+from services.identity.rules import MOST_OWN_ACCOUNTS
 from shared.contracts.identity import GiveCardAccount, TakeCardAccount
 from shared.errors import Rejected
 from shared.messaging.transaction import Transaction
@@ -19,8 +20,13 @@ def give_card_account(command: GiveCardAccount, tx: Transaction) -> None:
     user = user_to_change(command.user, tx)
     accounts = placed_accounts([command.account_id], tx, "account_id")
     company = company_of(user, tx)
-    if command.account_id in own_accounts_of(tx.session, user.id):
+    own = own_accounts_of(tx.session, user.id)
+    if command.account_id in own:
         raise Rejected("held_already", "This card account is the user's already.", "account_id")
+    if len(own) >= MOST_OWN_ACCOUNTS:
+        raise Rejected(
+            "too_many_accounts", f"A user holds at most {MOST_OWN_ACCOUNTS} card accounts.", "account_id"
+        )
     check_to_give(accounts, company, tx, "account_id")
     change_own_accounts(user, given=accounts, tx=tx)
     follow_own_accounts(user, tx)

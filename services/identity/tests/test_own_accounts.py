@@ -1,10 +1,12 @@
 """Which card accounts are a holder's own: said at enrolment, given and taken later, and followed where they go (IDN-06)."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from services.identity.rules import MOST_OWN_ACCOUNTS
 from services.identity.tests.conftest import ANNA, COMPANY, GATEWAY, MASTER, PASSWORD, PHRASE, Identity
 from services.identity.tests.test_moves import hear, moved, opened
 from shared.actor import EVERYWHERE, Actor, Party
@@ -191,6 +193,29 @@ def test_an_account_has_one_holder(company: Identity) -> None:
     assert send(company, GiveCardAccount(user=ida, account_id=ONE)) == "account_has_holder"
     assert send(company, GiveCardAccount(user=ida, account_id=TWO)) == "held_already"
     assert send(company, TakeCardAccount(user=ida, account_id=ONE)) == "not_held"
+
+
+def test_there_is_an_end_to_how_many_a_user_holds(company: Identity) -> None:
+    many = {new_id("acc"): SALES for _ in range(MOST_OWN_ACCOUNTS)}
+    company.enrol(**{**HOLDER, "own_accounts": many})
+    assert send(company, GiveCardAccount(user=user_of(company), account_id=ONE)) == "too_many_accounts"
+    assert own(company) == sorted(many)
+
+
+def test_one_of_two_who_give_an_account_at_once_is_refused(company: Identity) -> None:
+    """Each by a worker of its own, to a user of its own."""
+    company.enrol(**{**HOLDER, "own_accounts": {}})
+    company.enrol(**{**HOLDER, "user_id": "ida", "own_accounts": {}})
+    users = [company.user(name).id for name in ("hal", "ida")]
+    for _ in range(5):
+        account = new_id("acc")
+        places = {account: (MASTER, NORTH, SALES)}
+
+        def give(user: str, account: str = account, places: Any = places) -> str:
+            return send(company, GiveCardAccount(user=user, account_id=account), places=places)
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(give, users)) == ["account_has_holder", "completed"]
 
 
 def test_only_holders_are_given_accounts_and_only_of_their_company(company: Identity) -> None:
