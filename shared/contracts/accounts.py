@@ -402,7 +402,7 @@ class HoldView:
     ends_at: datetime
     in_force: bool
     command_id: str
-    comment: str | None
+    comment: Annotated[str | None, Note("for a holder null, where somebody else put the hold there")]
 
 
 @view

@@ -1,6 +1,7 @@
 """Reads of card accounts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from shared.contracts.accounts import (
     AccountProfile,
     GetAccount,
     GetAccountHistory,
+    HoldOrigin,
     HoldView,
 )
 from shared.contracts.base import Page
@@ -78,7 +80,7 @@ def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
         card_state=card.state,
         issued_on=card.issued_on,
         expires_on=card.expires_on,
-        holds=_holds(account.id, reader.session),
+        holds=_holds(account.id, reader, node.control_path),
         statement_delivery=delivery_of(option, account.chosen_delivery),
         delivery_is_holders=option is StatementOption.HOLDER_CHOICE,
         control_account=node.number,
@@ -88,12 +90,16 @@ def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
     )
 
 
-def _holds(account_id: str, session: orm.Session) -> list[HoldView]:
+def _holds(account_id: str, reader: Reader, path: Sequence[str]) -> list[HoldView]:
+    """Return the holds on an account; what others wrote to each other about one is not for its holder."""
     names = list(HoldView.__dataclass_fields__)
-    return [
+    views = [
         HoldView(**{name: getattr(hold, name) for name in names})
-        for hold in open_holds(session, [account_id])
+        for hold in open_holds(reader.session, [account_id])
     ]
+    if account_id not in reader.own_accounts or reader.actor.covers(reader.function or "", path):
+        return views
+    return [view if view.origin is HoldOrigin.HOLDER else replace(view, comment=None) for view in views]
 
 
 def get_account_history(query: GetAccountHistory, reader: Reader) -> Page[FieldChange]:

@@ -134,6 +134,16 @@ def test_what_is_not_for_holders_stays_shut(programme: Programme) -> None:
     assert [row["account_id"] for row in programme.get("/accounts", hal)["data"]] == [mine]
 
 
+def test_what_others_wrote_about_a_hold_is_not_for_the_holder(programme: Programme) -> None:
+    """That there is one, whose and until when, is."""
+    mine = programme.open(SALES)
+    programme.done(SuspendAccount(account_id=mine, comment="Unusual use; wait before you ask."))
+    (shown,) = programme.read(GetAccount(account_id=mine), holder(mine)).holds
+    (told,) = programme.read(GetAccount(account_id=mine), PA).holds
+    assert (shown.origin, shown.ends_at, shown.comment) == (told.origin, told.ends_at, None)
+    assert told.comment == "Unusual use; wait before you ask."
+
+
 def test_a_holder_does_nothing_else_with_the_own_account(programme: Programme) -> None:
     mine = programme.open(SALES)
     for command in (
