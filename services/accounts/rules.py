@@ -6,7 +6,14 @@ from datetime import date, datetime, timedelta
 from shared.actor import Party
 from shared.contracts.accounts import AccountingField, CancelReason, HoldOrigin, Product, StatementDelivery
 from shared.contracts.cards import ReplaceCard, ReplacementReason
-from shared.contracts.structure import DEFAULT_SETTINGS, FieldUse, Setting, SettingsInForce, StatementOption
+from shared.contracts.structure import (
+    DEFAULT_SETTINGS,
+    BillingModel,
+    FieldUse,
+    Setting,
+    SettingsInForce,
+    StatementOption,
+)
 from shared.days import months_after, months_before
 from shared.errors import Rejected
 from shared.folding import fold_name, name_key
@@ -55,6 +62,12 @@ def delivery_of(option: StatementOption, chosen: StatementDelivery | None) -> St
         return chosen or StatementDelivery.PAPER_AND_PDF
     off = option is StatementOption.PAPER_OFF
     return StatementDelivery.PDF_ONLY if off else StatementDelivery.PAPER_AND_PDF
+
+
+def chooses_delivery(settings: SettingsInForce) -> bool:
+    """Return whether holders choose how their statements come; one billed centrally has none of the own (STM-02, STM-04)."""
+    is_billed = settings.billing_model is not BillingModel.CENTRAL
+    return is_billed and settings.statement_option is StatementOption.HOLDER_CHOICE
 
 
 def check_product(product: Product, settings: SettingsInForce, field: str) -> None:

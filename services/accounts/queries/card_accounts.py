@@ -10,7 +10,7 @@ from sqlalchemy import orm
 from services.accounts.model import Card, CardAccount, ControlAccount, change, open_holds
 from services.accounts.queries.scope import within
 from services.accounts.queries.structure import control_accounts_on
-from services.accounts.rules import delivery_of
+from services.accounts.rules import chooses_delivery, delivery_of
 from services.accounts.settings import effect_of
 from services.accounts.vault import mask
 from shared.contracts.accounts import (
@@ -22,7 +22,6 @@ from shared.contracts.accounts import (
 )
 from shared.contracts.base import Page
 from shared.contracts.history import FieldChange
-from shared.contracts.structure import StatementOption
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.errors import NotFound
 from shared.history import history_page
@@ -66,7 +65,7 @@ def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
     """Return the profile of a card account (ACC-06)."""
     account, card = one_account(query.account_id, reader)
     node = reader.session.get_one(ControlAccount, account.control_account)
-    option = effect_of(control_accounts_on(node.control_path, reader.session)).settings.statement_option
+    settings = effect_of(control_accounts_on(node.control_path, reader.session)).settings
     same = {
         name: getattr(account, name)
         for name in AccountProfile.__dataclass_fields__
@@ -81,8 +80,8 @@ def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
         issued_on=card.issued_on,
         expires_on=card.expires_on,
         holds=_holds(account.id, reader, node.control_path),
-        statement_delivery=delivery_of(option, account.chosen_delivery),
-        delivery_is_holders=option is StatementOption.HOLDER_CHOICE,
+        statement_delivery=delivery_of(settings.statement_option, account.chosen_delivery),
+        delivery_is_holders=chooses_delivery(settings),
         control_account=node.number,
         control_account_name=node.name,
         company_name=node.company_name,

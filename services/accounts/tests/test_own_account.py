@@ -21,6 +21,7 @@ from shared.contracts.accounts import (
 )
 from shared.contracts.cards import ListCards, ListPendingChanges
 from shared.contracts.structure import (
+    BillingModel,
     ChangeControlAccountSettings,
     ChangeStatementDelivery,
     ListControlAccounts,
@@ -210,6 +211,17 @@ def test_what_is_inherited_counts_as_what_is_set(programme: Programme) -> None:
     programme.done(choice(mine), holder(mine))
     programme.done(TransferAccount(account_id=mine, control_account=LEGAL))
     assert delivery(programme, mine, holder(mine)) == (PAPER, False)
+
+
+def test_there_is_nothing_to_choose_where_the_company_is_billed(programme: Programme) -> None:
+    mine = programme.open(SALES)
+    programme.done(
+        ChangeControlAccountSettings(
+            number=SALES, statement_option=CHOICE, billing_model=BillingModel.CENTRAL
+        )
+    )
+    assert delivery(programme, mine, holder(mine)) == (PAPER, False)
+    assert programme.refused(choice(mine), holder(mine)) == ("not_holders_choice", "delivery")
 
 
 def test_nobody_chooses_for_a_holder(programme: Programme) -> None:
