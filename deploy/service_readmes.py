@@ -131,7 +131,8 @@ def _method(contract: Contract) -> str:
 
 
 def _function(contract: Contract) -> str:
-    return f"`{contract.function}`" if contract.function else "any signed-in user"
+    named = f"`{contract.function}`" if contract.function else "any signed-in user"
+    return f"{named}, or as the holder" if contract.holder else named
 
 
 def _answer(contract: Contract) -> str:

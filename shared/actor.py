@@ -35,7 +35,8 @@ class Actor:
     """A user and what the user may do: for each function, the control accounts over which it is granted.
 
     ``on_behalf_of`` is the user in whose stead this one acts, with just the functions that were lent (IDN-07).
-    ``approvals`` are the commands that the user's company has a second person approve (Part 2 no. 6).
+    ``approvals`` are the commands that the user's company has a second person approve (Part 2 no. 6), ``own_accounts`` the
+    card accounts that the user holds.
     """
 
     user_id: str
@@ -44,6 +45,7 @@ class Actor:
     session_id: str | None = None
     on_behalf_of: str | None = None
     approvals: frozenset[str] = frozenset()
+    own_accounts: frozenset[str] = frozenset()
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def may(self, function: str) -> bool:
@@ -88,6 +90,7 @@ class Signer:
             "sid": actor.session_id,
             "obo": actor.on_behalf_of,
             "approvals": sorted(actor.approvals),
+            "own": sorted(actor.own_accounts),
             "grants": _grouped(actor.grants),
             "iat": int(now.timestamp()),
             "exp": int((now + LIFETIME).timestamp()),
@@ -128,6 +131,7 @@ def _read(token: str, key: Ed25519PublicKey, service: str) -> tuple[Actor, datet
             session_id=claims["sid"],
             on_behalf_of=claims["obo"],
             approvals=frozenset(claims["approvals"]),
+            own_accounts=frozenset(claims["own"]),
             grants=_ungrouped(claims["grants"]),
         )
     except (jwt.InvalidTokenError, KeyError, ValueError) as error:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from deploy.demonstration.accounts import DemonstrationAccounts
+from deploy.demonstration.accounts import DemonstrationAccounts, account
 from deploy.demonstration.spending import purchase_of
 from deploy.demonstration.structure import COMPANIES, Company, nodes, number_at
 from deploy.demonstration.users import DemonstrationUser, language_of, users
@@ -51,7 +52,7 @@ def load_demonstration(
     loaded = accounts_of.load(shape.database("accounts"), shape.settings, nodes(), given, progress=progress)
     enrolled = identity_of.load(
         shape.database("identity"),
-        map(_as_enrolled, users()),
+        [_as_enrolled(user, accounts, now) for user in users()],
         now,
         companies=[_as_company(company, place) for place, company in enumerate(COMPANIES, 1)],
         structure={node.number: node.path for node in nodes()},
@@ -81,8 +82,10 @@ def load_demonstration(
     )
 
 
-def _as_enrolled(user: DemonstrationUser) -> dict[str, object]:
+def _as_enrolled(user: DemonstrationUser, accounts: int, now: datetime) -> dict[str, object]:
+    held = [account(number, now) for number in user.holds if number <= accounts]
     return {
+        "own_accounts": {one.id: one.control_account for one in held},
         "user_id": user.user_id,
         "password": user.password,
         "name": user.name,

@@ -25,7 +25,10 @@ _WORDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemonstrationUser:
-    """A user as identity enrols one; ``control_accounts`` are numbers, or `EVERYWHERE`."""
+    """A user as identity enrols one; ``control_accounts`` are numbers, or `EVERYWHERE`.
+
+    ``holds`` are the places of the card accounts that are the user's own, counted from one.
+    """
 
     user_id: str
     name: str
@@ -35,6 +38,7 @@ class DemonstrationUser:
     control_accounts: tuple[str, ...]
     email: str
     language: Language
+    holds: tuple[int, ...] = ()
 
     @property
     def password(self) -> str:
@@ -44,11 +48,11 @@ class DemonstrationUser:
 
 
 def users() -> list[DemonstrationUser]:
-    """Return every user: four for each company, two of the issuer's, and one for each role that acts on invitation."""
+    """Return every user: four for each company, two of the issuer's, two cardholders, and whoever acts on invitation."""
     programme = [
         user for place, company in enumerate(COMPANIES, 1) for user in _administrators(company, place)
     ]
-    return [*programme, *_others(COMPANIES[0]), *_issuers()]
+    return [*programme, *_others(COMPANIES[0]), *_holders(), *_issuers()]
 
 
 def demo_users() -> list[dict[str, str]]:
@@ -86,13 +90,22 @@ _NAMES = {
 
 
 def _others(company: Company) -> list[DemonstrationUser]:
-    """Return those who act on invitation or on a card of their own, at one company."""
+    """Return those who act on invitation, at one company."""
     department = (number_at(1, 1, 1),)
     return [
         _client(company, "approver", "Catherine Whitfield", "application_approver", department),
         _client(company, "voucher", "Patrick Quinn", "identity_voucher", department),
-        _client(company, "cardholder", "Niamh Gallagher", "cardholder", department, Party.HOLDER),
         _client(company, "applicant", "Lewis Barlow", "applicant", department, Party.HOLDER),
+    ]
+
+
+def _holders() -> list[DemonstrationUser]:
+    """Return the holders of two of the first card accounts, who are named on these."""
+    return [
+        _client(COMPANIES[0], "cardholder", "Niamh Gibson", "cardholder", (number_at(1, 1, 1),), holds=(12,)),
+        _client(
+            COMPANIES[1], "cardholder", "Baptiste Girard", "cardholder", (number_at(2, 1, 3),), holds=(6,)
+        ),
     ]
 
 
@@ -116,12 +129,19 @@ def _issuers() -> list[DemonstrationUser]:
 
 
 def _client(
-    company: Company, job: str, name: str, role: str, numbers: tuple[str, ...], party: Party = Party.CLIENT
+    company: Company,
+    job: str,
+    name: str,
+    role: str,
+    numbers: tuple[str, ...],
+    party: Party = Party.CLIENT,
+    holds: tuple[int, ...] = (),
 ) -> DemonstrationUser:
     return DemonstrationUser(
         user_id=f"{company.key}.{job}",
         name=name,
-        party=party,
+        party=Party.HOLDER if holds else party,
+        holds=holds,
         company=company.number,
         role=role,
         control_accounts=numbers,

@@ -77,6 +77,10 @@ _ENVELOPE: dict[str, Any] = {
             "type": "integer",
             "description": "The version that the sender has seen of the subject, and wants to find it at.",
         },
+        "places": {
+            "type": "string",
+            "description": "Where things lie that another service owns: `id:master/intermediate/basic`, by spaces.",
+        },
         "attempt": {
             "type": "integer",
             "description": "How often it was put back for a later try; absent at first.",

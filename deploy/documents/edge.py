@@ -86,6 +86,7 @@ class Me:
     company: str | None
     functions: Annotated[list[str], Note("what is granted over anything at all")]
     control_accounts: Annotated[list[str], Note("over what anything is granted; `*` is the whole programme")]
+    own_accounts: Annotated[list[str], Note("the card accounts that you hold")]
     grants: Annotated[
         dict[str, list[str]], Note("for each function, the control accounts over which it is granted")
     ]

@@ -18,13 +18,21 @@ issuer's people. A **role** is a named set of functions to start from; code asks
 given or taken one by one (`POST /users/{user}/entitlements`). What concerns nothing but the own user and session, such as a
 new password, every signed-in user may do. Who lacks a function is answered 403; what lies outside the
 granted control accounts is answered 404, as if it did not exist.
+
+A **cardholder** has card accounts of the own, named at enrolment (`POST /users`) and later (`POST /users/{user}/accounts`). What is
+marked *own* below takes no function from whoever holds the card account in question: lists hold the own accounts alone, any
+other account is answered 404, and a control account as a criterion too.
 """
 _MATRIX = """\
 ## Functions and roles
 
 `●` the role brings the function; *lent*: an administrator may share it for a time (IDN-07).
 """
-_USES = "## What each function lets one do\n"
+_USES = """\
+## What each function lets one do
+
+*own*: holders may do so with the own card accounts, without the function.
+"""
 
 
 def entitlements() -> str:
@@ -43,8 +51,8 @@ def _matrix() -> Iterator[str]:
 
 
 def _uses() -> Iterator[str]:
-    yield "| function | request | message | |"
-    yield "|---|---|---|---|"
+    yield "| function | request | message | own | |"
+    yield "|---|---|---|---|---|"
     for function, contracts in functions().items():
         for contract in contracts:
             consents = contract.consent == function != contract.function
@@ -54,4 +62,5 @@ def _uses() -> Iterator[str]:
 def _line(function: str, contract: Contract, before: str) -> str:
     method, path = method_and_path(contract)
     named = f"`{function}`" if function else ""
-    return f"| {named} | `{method} {path}` | `{contract.name}` | {before}{contract.summary} |"
+    own = "●" if contract.holder else ""
+    return f"| {named} | `{method} {path}` | `{contract.name}` | {own} | {before}{contract.summary} |"

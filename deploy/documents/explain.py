@@ -57,6 +57,8 @@ def _facts(contract: Contract, services: Sequence[Service]) -> Iterator[tuple[st
         yield from _travelling(contract, services)
     if contract.kind is not Kind.EVENT:
         yield "function", contract.function or "none: every signed-in user may"
+        if contract.holder:
+            yield "holders", "may, with the own card accounts"
     if contract.service_time:
         yield "service time", spoken(contract.service_time)
 

@@ -183,6 +183,8 @@ def _add(specification: APISpec, contract: Contract) -> None:
 def _described(contract: Contract) -> dict[str, Any]:
     words = getdoc(contract.cls) or ""
     notes = [f"Function: `{contract.function}`." if contract.function else "For every signed-in user."]
+    if contract.holder:
+        notes.append("Holders may, with the own card accounts.")
     if contract.service_time:
         notes.append(f"Service time: {spoken(contract.service_time)}.")
     described: dict[str, Any] = {
@@ -191,6 +193,7 @@ def _described(contract: Contract) -> dict[str, Any]:
         "summary": contract.summary,
         "description": "\n\n".join([*words.split("\n\n")[1:], " ".join(notes)]),
         "x-function": contract.function,
+        "x-holder": contract.holder,
         "x-message": contract.key,
     }
     requirements = _REQUIREMENT.findall(words)

@@ -12,7 +12,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.accounts.lifecycle import OPEN_CARDS, AccountAct, CardAct, account_after, card_after
 from services.accounts.rules import LONGEST_NAMES, searched_names
 from shared.actor import Party
-from shared.contracts.accounts import AccountStatus, CancelReason, HoldOrigin, PaymentStatus, Product
+from shared.contracts.accounts import (
+    AccountStatus,
+    CancelReason,
+    HoldOrigin,
+    PaymentStatus,
+    Product,
+    StatementDelivery,
+)
 from shared.contracts.bulk import BulkKind, BulkState, ItemState
 from shared.contracts.cards import CardState
 from shared.contracts.structure import BillingModel, FieldUse, Level, Liability, StatementOption
@@ -132,6 +139,8 @@ class CardAccount(Base):
     last_used_on: Mapped[date | None]
     nil_since: Mapped[date | None]
     standing_as_of: Mapped[datetime | None] = mapped_column(Instant)
+    chosen_delivery: Mapped[StatementDelivery | None] = mapped_column(_word(StatementDelivery))
+    delivery_terms_at: Mapped[datetime | None] = mapped_column(Instant)
     cancel_reason: Mapped[CancelReason | None] = mapped_column(_word(CancelReason))
     cancelled_at: Mapped[datetime | None] = mapped_column(Instant)
     opened_at: Mapped[datetime] = mapped_column(Instant)

@@ -4,9 +4,16 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 from shared.actor import Party
-from shared.contracts.accounts import AccountingField, CancelReason, HoldOrigin, Product
+from shared.contracts.accounts import AccountingField, CancelReason, HoldOrigin, Product, StatementDelivery
 from shared.contracts.cards import ReplaceCard, ReplacementReason
-from shared.contracts.structure import DEFAULT_SETTINGS, FieldUse, Setting, SettingsInForce
+from shared.contracts.structure import (
+    DEFAULT_SETTINGS,
+    BillingModel,
+    FieldUse,
+    Setting,
+    SettingsInForce,
+    StatementOption,
+)
 from shared.days import months_after, months_before
 from shared.errors import Rejected
 from shared.folding import fold_name, name_key
@@ -47,6 +54,20 @@ _FIELD_NAMES = {
     AccountingField.COST_CENTRE: "cost centre",
     AccountingField.UNIVERSAL_NUMBER: "universal number",
 }
+
+
+def delivery_of(option: StatementOption, chosen: StatementDelivery | None) -> StatementDelivery:
+    """Return how statements come: as the control account says, or as the holder chose where it leaves that open (STM-04)."""
+    if option is StatementOption.HOLDER_CHOICE:
+        return chosen or StatementDelivery.PAPER_AND_PDF
+    off = option is StatementOption.PAPER_OFF
+    return StatementDelivery.PDF_ONLY if off else StatementDelivery.PAPER_AND_PDF
+
+
+def chooses_delivery(settings: SettingsInForce) -> bool:
+    """Return whether holders choose how their statements come; one billed centrally has none of the own (STM-02, STM-04)."""
+    is_billed = settings.billing_model is not BillingModel.CENTRAL
+    return is_billed and settings.statement_option is StatementOption.HOLDER_CHOICE
 
 
 def check_product(product: Product, settings: SettingsInForce, field: str) -> None:

@@ -17,6 +17,7 @@ from services.accounts.counts import fold_counts
 from services.accounts.handlers import (
     cancellation,
     cards,
+    delivery,
     holder,
     opening,
     settings,
@@ -71,6 +72,7 @@ service = Service(
         bulk_contracts.ChangeAccountingOfAccounts: bulk.change_accounting_of_accounts,
         **{kind.submission: bulk.submit for kind in KINDS.values()},
         account_contracts.TransferAccount: transfer.transfer_account,
+        account_contracts.ChooseStatementDelivery: delivery.choose_statement_delivery,
         account_contracts.ChangeHolder: holder.change_holder,
         account_contracts.ChangeAccounting: holder.change_accounting,
     },

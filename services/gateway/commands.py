@@ -128,6 +128,7 @@ class _Door:
             trace_parent=trace if _TRACE.match(trace) else None,
             waits=waits,
             expected_version=_expected_version(contract),
+            places=self._entrance.places(contract, places),
         )
 
     def _fingerprint(self, message: Message, lender: str | None) -> str:

@@ -13,9 +13,10 @@ from services.gateway.loader import Loader
 from services.gateway.upstream import Upstream
 from shared.actor import Actor, Party
 from shared.contracts.base import Contract, Message
-from shared.contracts.schema import scopes_of
-from shared.contracts.types import Scoped
+from shared.contracts.schema import placed_of, scopes_of
+from shared.contracts.types import CARD_ACCOUNT, Scoped
 from shared.errors import NotFound
+from shared.rights import may_send, own_accounts
 from shared.web.problems import Problem, function_not_granted, not_signed_in
 
 _TOKEN_LENGTHS = range(20, 201)
@@ -27,6 +28,7 @@ class Named:
     """A thing that a field of a message names; the control accounts above it are being looked up."""
 
     field: str
+    id: str
     mark: Scoped
     path: "Future[tuple[str, ...] | None]"
 
@@ -69,7 +71,7 @@ class Visitor:
                 title="You cannot act for this user.",
                 detail="Nothing is shared with you by a user of this ID just now; see GET /delegations.",
             )
-        return replace(self.actor, on_behalf_of=lender, grants=grants)
+        return replace(self.actor, on_behalf_of=lender, own_accounts=frozenset(), grants=grants)
 
 
 class Entrance:
@@ -103,14 +105,14 @@ class Entrance:
     def look_up(self, contract: Contract, message: Message) -> list[Named]:
         """Begin to look up where everything lies that the message names."""
         return [
-            Named(field, mark, self._places.load((mark.owner, mark.kind, id_)))
+            Named(field, id_, mark, self._places.load((mark.owner, mark.kind, id_)))
             for field, id_, mark in _named(contract, message)
         ]
 
     def check_function(self, contract: Contract, actor: Actor) -> None:
-        """Raise a 403 problem where the caller has the function over nothing at all."""
-        if contract.function and not actor.may(contract.function):
-            raise function_not_granted(contract.function)
+        """Raise a 403 problem where the caller has the function over nothing at all, nor is it a holder's."""
+        if not may_send(actor, contract):
+            raise function_not_granted(contract.function or "")
 
     def check_places(self, contract: Contract, actor: Actor, named: Sequence[Named]) -> tuple[str, ...]:
         """Return the control accounts above what the message names, the master first: above all, where a field names many.
@@ -121,10 +123,17 @@ class Entrance:
         common: dict[str, tuple[str, ...]] = {}
         for one in named:
             path = one.path.result()
-            if path is None or not _admits(one.mark, contract, actor, path):
+            if one.mark.owner_knows_holder and own_accounts(actor, contract):
+                continue  # its owner says in the same words that it does not exist, or is not the holder's
+            if path is None or not _admits(one, contract, actor, path):
                 raise NotFound("thing")
             common[one.field] = _shared(common.get(one.field, path), path)
         return max(common.values(), key=len, default=())
+
+    def places(self, contract: Contract, named: Sequence[Named]) -> Mapping[str, tuple[str, ...]]:
+        """Return where those things lie whose place goes along with the message, once `check_places` has let it pass."""
+        placed = placed_of(contract.cls)
+        return {one.id: one.path.result() or () for one in named if one.field in placed}
 
     def _check_sessions(self, tokens: Sequence[str], *, used: bool = True) -> Mapping[str, dict[str, Any]]:
         asked = {"tokens": list(tokens), "used": used}
@@ -146,8 +155,11 @@ class Entrance:
         }
 
 
-def _admits(mark: Scoped, contract: Contract, actor: Actor, path: tuple[str, ...]) -> bool:
-    return mark.owner_decides or not contract.function or actor.covers(contract.function, path)
+def _admits(named: Named, contract: Contract, actor: Actor, path: tuple[str, ...]) -> bool:
+    mark = named.mark
+    if mark.owner_decides or not contract.function or actor.covers(contract.function, path):
+        return True
+    return mark == CARD_ACCOUNT and named.id in own_accounts(actor, contract)
 
 
 def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
@@ -172,6 +184,7 @@ def _visitor(session: Mapping[str, Any]) -> Visitor:
         company=session["company"],
         session_id=session["session_id"],
         approvals=frozenset(session["approvals"]),
+        own_accounts=frozenset(session["own_accounts"]),
         grants=_ungrouped(session["grants"]),
     )
     lent = [

@@ -16,6 +16,7 @@ from shared.contracts.statements import GetStatement, ListStatementTransactions
 from shared.contracts.structure import GetControlAccount
 from shared.contracts.types import Language
 from shared.errors import Rejected
+from shared.rights import may_send
 
 _ADDRESS = ("address_line_1", "address_line_2", "address_line_3")
 
@@ -60,12 +61,12 @@ def _language() -> Language:
 def _addressee(made: Mapping[str, Any], accounts: Upstream, actor: Actor) -> dict[str, Any] | None:
     """Return whom the statement goes to, as far as the caller may see that."""
     if made["account_id"] is None:
-        if not actor.may(GetControlAccount.contract.function or ""):
+        if not may_send(actor, GetControlAccount.contract):
             return None
         node = accounts.get(f"/control-accounts/{made['control_account']}", {}, actor)
         named = (node["company_name"], node["name"], node["contact"])
         return {"lines": list(dict.fromkeys(filter(None, named)))}
-    if not actor.may(GetAccount.contract.function or ""):
+    if not may_send(actor, GetAccount.contract):
         return None
     holder = accounts.get(f"/accounts/{made['account_id']}", {}, actor)
     city = " ".join(filter(None, (holder["postcode"], holder["city"])))

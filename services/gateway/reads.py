@@ -23,6 +23,7 @@ from shared.contracts.tracking import FindRequests, SearchRequests
 from shared.contracts.types import Money
 from shared.errors import Unavailable
 from shared.money import in_major_units
+from shared.rights import may_send
 from shared.web.app import flask_rule, json_body, json_response, load_input
 from shared.web.cells import cell
 
@@ -125,7 +126,7 @@ class Aggregate:
 
     def latest_requests(self, account_id: str, actor: Actor) -> dict[str, Any]:
         """Return the latest requests of a card account, for its profile."""
-        if not actor.may(FindRequests.contract.function or ""):
+        if not may_send(actor, FindRequests.contract):
             return {"last_requests": None}
         try:
             criteria = {"account_id": account_id, "limit": LATEST_REQUESTS}

@@ -61,6 +61,7 @@ def _described(visitor: Visitor) -> dict[str, Any]:
         "company": actor.company,
         "functions": sorted(actor.grants),
         "control_accounts": sorted(set().union(*actor.grants.values())),
+        "own_accounts": sorted(actor.own_accounts),
         "grants": {function: sorted(numbers) for function, numbers in sorted(actor.grants.items())},
         "delegations": [
             {

@@ -25,7 +25,8 @@ def load(
 ) -> int:
     """Enrol the users who are missing and return how many those were.
 
-    Each has ``user_id``, ``password`` and the facts that `enrol_user` asks for; ``party`` may be plain text.
+    Each has ``user_id``, ``password`` and the facts that `enrol_user` asks for; ``party`` may be plain text, and
+    ``own_accounts`` may be left out.
     ``companies`` are rows of that table, ``structure`` has the path of each control account; those that are known stay as
     they are. Raises Rejected, with nobody enrolled, where a party has no such role.
     """

@@ -1,13 +1,15 @@
 """Enrolment: make a company's users, with the grants that a role brings over some control accounts (IDN-01)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.identity.entitlements import place_of
 from services.identity.model import Company, Grant, User
+from services.identity.own_accounts import add_own_accounts
 from services.identity.rules import functions_of
 from shared.actor import Party
 from shared.contracts.identity import UserStatus
@@ -28,10 +30,12 @@ def enrol_user(
     language: Language,
     now: datetime,
     vouched_for: bool = True,
+    own_accounts: Mapping[str, str] = MappingProxyType({}),
 ) -> User:
     """Return a new user, invited, who may do what the role brings over these control accounts.
 
-    ``control_accounts`` are numbers, or `shared.actor.EVERYWHERE`. Raises Rejected where the party has no such role, or
+    ``control_accounts`` are numbers, or `shared.actor.EVERYWHERE`; ``own_accounts`` are the card accounts that the user
+    holds, each with its control account. Raises Rejected where the party has no such role, or
     NotFound where there is no such control account.
     """
     functions = functions_of(role, party)
@@ -56,7 +60,7 @@ def enrol_user(
         for function in sorted(functions)
         for number in sorted(set(control_accounts))
     )
-    session.flush()
+    add_own_accounts(session, user, own_accounts)
     return user
 
 

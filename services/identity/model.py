@@ -1,4 +1,4 @@
-"""Identity's tables: companies and users, what each was granted and lends, who is signed in, and who tries to be."""
+"""Identity's tables: companies and users, what each was granted, holds and lends, who is signed in, and who tries to be."""
 
 from datetime import datetime, timedelta
 
@@ -135,6 +135,24 @@ class Grant(Base):
     def everywhere(self) -> bool:
         """Whether it holds for the whole programme."""
         return self.control_account == EVERYWHERE
+
+
+class OwnAccount(Base):
+    """A card account that a user holds, and the control account under which it hangs (IDN-06).
+
+    ``placed`` is the version of the card account that told of the latest transfer.
+    """
+
+    __tablename__ = "own_account"
+    __table_args__ = (
+        sa.Index("ix_own_account_user", "user"),
+        sa.Index("ix_own_account_control_account", "control_account"),
+    )
+
+    account_id: Mapped[str] = mapped_column(sa.String(30), primary_key=True)
+    user: Mapped[str] = mapped_column(sa.ForeignKey("user.id", name="fk_own_account_user"))
+    control_account: Mapped[str] = mapped_column(sa.String(15))
+    placed: Mapped[int] = mapped_column(default=0)
 
 
 class AccessCode(Base):

@@ -1,7 +1,7 @@
 """What becomes of rights when a part of the structure moves (IDN-05).
 
 Within its company a part takes along whoever has rights over it. What leaves a company leaves that company's people behind:
-they lose their rights over it, and with these what they lent of them.
+they lose their rights over it, and with these what they lent of them, and the card accounts there that were theirs.
 """
 
 from collections.abc import Collection
@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from services.identity.delegations import end_delegation
 from services.identity.entitlements import change_grants, entitlements_of, grants_of, place_of
-from services.identity.model import Company, Delegation, Grant, User
+from services.identity.model import Company, Delegation, Grant, OwnAccount, User
+from services.identity.own_accounts import change_own_accounts, own_accounts_of
 from shared.contracts.identity import EntitlementsChanged
 from shared.messaging.transaction import Transaction
 
@@ -25,6 +26,7 @@ def move_people(numbers: Collection[str], former: str, path: str, tx: Transactio
         before = granted[user.id]
         after = {pair for pair in before if pair[1] not in gone}
         tx.watch(user)
+        _leave_accounts(user, gone, tx)
         change_grants(user, before, after, tx)
         if not after:
             user.place = left if gone else _moved(user.place, former, path)
@@ -39,12 +41,22 @@ def move_people(numbers: Collection[str], former: str, path: str, tx: Transactio
 
 
 def _concerned(numbers: Collection[str], former: str, tx: Transaction) -> list[User]:
-    """Return the users with rights over what moved, or who lie there without any, locked in order."""
+    """Return the users with rights over what moved, with a card account there, or who lie there without any, locked in order."""
     granted = sa.select(Grant.user).where(Grant.control_account.in_(numbers))
     lie_there = sa.or_(User.place == former, User.place.startswith(f"{former}/", autoescape=True))
-    ids = tx.session.scalars(sa.select(User.id).where(sa.or_(User.id.in_(granted), lie_there))).all()
+    hold = sa.select(OwnAccount.user).where(OwnAccount.control_account.in_(numbers))
+    concerned = sa.or_(User.id.in_(granted), User.id.in_(hold), lie_there)
+    ids = tx.session.scalars(sa.select(User.id).where(concerned)).all()
     tx.batch.load("user", ids)
     return [tx.batch.loaded[User][id_] for id_ in sorted(ids)]
+
+
+def _leave_accounts(user: User, gone: Collection[str], tx: Transaction) -> None:
+    """Have a holder lose the card accounts that left the company."""
+    own = own_accounts_of(tx.session, user.id) if gone else {}
+    lost = [id_ for id_, account in own.items() if account.control_account in gone]
+    if lost:
+        change_own_accounts(user, taken=lost, tx=tx)
 
 
 def _moved(place: str, former: str, path: str) -> str:

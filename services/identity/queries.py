@@ -9,6 +9,7 @@ from sqlalchemy import orm
 from services.identity.delegations import possible_borrowers, status_of
 from services.identity.entitlements import entitlements_of, grants_of
 from services.identity.model import Company, ControlAccount, Delegation, Grant, SecondFactor, User, change
+from services.identity.own_accounts import own_accounts_of
 from services.identity.rules import ROLES
 from shared.contracts.base import Page
 from shared.contracts.functions import functions, lendable_functions
@@ -169,7 +170,7 @@ def get_user(query: GetUser, reader: Reader) -> UserDetail:
         status=UserStatus(user.status), vouched_for=user.vouched_for, email=user.email, phone=user.phone,
         language=Language(user.language), second_factor=bool(reader.session.scalar(sa.select(factor))),
         enrolled_at=user.enrolled_at, last_signed_in_at=user.last_signed_in_at,
-        entitlements=entitlements_of(grants),
+        entitlements=entitlements_of(grants), own_accounts=sorted(own_accounts_of(reader.session, user.id)),
     )  # fmt: skip
 
 

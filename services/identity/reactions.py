@@ -1,11 +1,19 @@
-"""What identity hears of other services: where control accounts lie, to know what lies below what."""
+"""What identity hears of other services: where control accounts lie, and own card accounts."""
 
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from services.identity.model import ControlAccount
+from services.identity.model import ControlAccount, OwnAccount, User
 from services.identity.moves import move_people
+from services.identity.own_accounts import (
+    change_own_accounts,
+    company_of,
+    follow_own_accounts,
+    is_in_company,
+    own_accounts_of,
+)
+from shared.contracts.accounts import AccountTransferred
 from shared.contracts.structure import ControlAccountMoved, ControlAccountOpened
 from shared.errors import Unavailable
 from shared.messaging.transaction import Transaction
@@ -38,6 +46,27 @@ def follow_control_account(event: ControlAccountMoved, tx: Transaction) -> None:
     node.version = event.version
     tx.session.flush()
     move_people({one.number for one in moved}, former, path, tx)
+
+
+def follow_transfer(event: AccountTransferred, tx: Transaction) -> None:
+    """Let a holder lie where the own card account hangs now; one that left the company is the holder's no more."""
+    holder = tx.session.scalar(sa.select(OwnAccount.user).where(OwnAccount.account_id == event.account_id))
+    if holder is None:
+        return
+    if event.control_account not in _locked([event.control_account], tx):
+        raise Unavailable(f"the control account {event.control_account} is not known yet")
+    tx.batch.load("user", [holder])
+    user: User = tx.batch.loaded[User][holder]
+    own = own_accounts_of(tx.session, holder).get(event.account_id)
+    if own is None or event.version <= own.placed:
+        return
+    tx.watch(user)
+    if is_in_company(event.control_account, company_of(user, tx), tx.session):
+        own.control_account, own.placed = event.control_account, event.version
+        tx.session.flush()
+    else:
+        change_own_accounts(user, taken=[event.account_id], tx=tx)
+    follow_own_accounts(user, tx)
 
 
 def _parent_of(

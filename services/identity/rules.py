@@ -19,6 +19,9 @@ PHRASE_FAILURES = 5
 """After how many wrong secret phrases an access code is worth nothing any more."""
 
 LINKS_AN_HOUR = 3
+MOST_OWN_ACCOUNTS = 100
+"""How many card accounts a user may hold: all of them travel with every request."""
+
 RECOVERY_CODES = 10
 DEVICE_KEPT = timedelta(days=90)
 MOST_DEVICES = 20
@@ -29,10 +32,14 @@ _LONGEST_PAUSE = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A named set of functions for people of one party (IDN-06): where grants come from, never what is checked."""
+    """A named set of functions for people of one party (IDN-06): where grants come from, never what is checked.
+
+    With ``holds`` these people have card accounts of their own, and are enrolled with them.
+    """
 
     party: Party
     functions: frozenset[str] = frozenset()
+    holds: bool = False
 
 
 _OWN = frozenset({"me.contact"})
@@ -80,7 +87,7 @@ _HELPING = _SEEING | {
     "users.view",
 }
 
-# A grant is a function over a control account. Holders and applicants act on what is their own, which is no grant.
+# A grant is a function over a control account. Holders act on the own card accounts, which is no grant (`own_accounts`).
 ROLES: Mapping[str, Role] = {
     "programme_manager": Role(Party.CLIENT, _SEEING | {"delegations.view", "users.view"}),
     "programme_administrator": Role(Party.CLIENT, _ADMINISTERING),
@@ -100,7 +107,7 @@ ROLES: Mapping[str, Role] = {
     ),
     "application_approver": Role(Party.CLIENT, _OWN),
     "identity_voucher": Role(Party.CLIENT, _OWN | {"users.view", "users.vouch"}),
-    "cardholder": Role(Party.HOLDER, _OWN),
+    "cardholder": Role(Party.HOLDER, _OWN, holds=True),
     "applicant": Role(Party.HOLDER, _OWN),
     "issuer_help_desk": Role(Party.ISSUER, _HELPING),
     "issuer_operator": Role(

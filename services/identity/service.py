@@ -5,12 +5,13 @@ from pathlib import Path
 
 from services.identity import jobs, queries, reactions
 from services.identity.api import make_endpoints
-from services.identity.handlers import companies, contact, delegations, entitlements, users
+from services.identity.handlers import companies, contact, delegations, entitlements, own_accounts, users
 from services.identity.history import record_company, record_user
 from services.identity.inactivity import deactivate_unused
 from services.identity.model import Base, Company, Delegation, User
 from services.identity.password_reset import answer_resets, forget_resets
 from shared.contracts import identity as language
+from shared.contracts.accounts import AccountTransferred
 from shared.contracts.structure import ControlAccountMoved, ControlAccountOpened
 from shared.messaging.transaction import Aggregate
 from shared.service import Job, Service
@@ -31,12 +32,15 @@ service = Service(
         language.RemoveSecondFactor: users.remove_second_factor,
         language.ChangeContact: contact.change_contact,
         language.ChangeOwnContact: contact.change_own_contact,
+        language.GiveCardAccount: own_accounts.give_card_account,
+        language.TakeCardAccount: own_accounts.take_card_account,
         language.LendFunctions: delegations.lend_functions,
         language.RevokeDelegation: delegations.revoke_delegation,
     },
     reactions={
         ControlAccountOpened: reactions.note_control_account,
         ControlAccountMoved: reactions.follow_control_account,
+        AccountTransferred: reactions.follow_transfer,
     },
     queries={
         language.ListCompanies: queries.list_companies,

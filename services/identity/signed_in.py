@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.identity.delegations import lent_now
-from services.identity.model import Company, Delegation, Grant, SecondFactor, Session, User
+from services.identity.model import Company, Delegation, Grant, OwnAccount, SecondFactor, Session, User
+from shared.actor import Party
 from shared.contracts.identity import UserStatus
 
 Groups = tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
@@ -34,7 +35,8 @@ class LentToUser:
 class SignedIn:
     """A session that is good now, with its user; ``grants`` are pairs of functions and the control accounts they share.
 
-    ``approvals`` are the commands that the user's company has a second person approve. A user who needs a second factor
+    ``approvals`` are the commands that the user's company has a second person approve, ``own_accounts`` the card accounts
+    that the user holds. A user who needs a second factor
     and has none may do nothing but set one up.
     """
 
@@ -48,6 +50,7 @@ class SignedIn:
     expires_at: datetime
     second_factor_needed: bool
     approvals: tuple[str, ...]
+    own_accounts: tuple[str, ...]
     grants: Groups
     lent: list[LentToUser] = field(default_factory=list)
 
@@ -55,6 +58,11 @@ class SignedIn:
 _GRANTS = (
     sa.select(sa.func.aggregate_strings(Grant.function + " " + Grant.control_account, ","))
     .where(Grant.user == User.id)
+    .scalar_subquery()
+)
+_OWN_ACCOUNTS = (
+    sa.select(sa.func.aggregate_strings(OwnAccount.account_id, " "))
+    .where(OwnAccount.user == User.id)
     .scalar_subquery()
 )
 _LENT = sa.exists().where(
@@ -80,6 +88,7 @@ _SESSIONS = (
         sa.and_(sa.func.coalesce(Company.second_factor_required, sa.false()), ~_HAS_SECOND_FACTOR).label(
             "second_factor_needed"
         ),
+        sa.case((User.party == Party.HOLDER, _OWN_ACCOUNTS)).label("own_accounts"),
         _GRANTS.label("grants"),
         _LENT.label("is_lent"),
     )
@@ -122,6 +131,7 @@ def _signed_in(row: Any, session: orm.Session, now: datetime, lifetime: timedelt
         expires_at=row.last_used_at + lifetime,
         second_factor_needed=row.second_factor_needed,
         approvals=tuple(row.approvals.split()),
+        own_accounts=tuple(sorted((row.own_accounts or "").split())) if may_act else (),
         grants=_groups(row.grants or "") if may_act else (),
         lent=_lent(session, row.id, now) if row.is_lent and may_act else [],
     )

@@ -93,7 +93,7 @@ def mail_payment_reminder(event: PaymentReminderAsked, tx: Transaction) -> None:
 def mail_paper_off(event: PaperStatementsEnded, tx: Transaction) -> None:
     """Tell a holder that statements come online only (STM-04, NOT-06); whoever has no e-mail is the issuer's to write to."""
     if event.email:
-        _mail("paper_off", [_holder(event, event.email)], {}, tx)
+        _mail("paper_off", [_holder(event, event.email)], {"by_holder": event.by_holder}, tx)
 
 
 def mail_statement_ready(event: StatementAnnounced, tx: Transaction) -> None:

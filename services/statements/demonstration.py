@@ -169,10 +169,9 @@ def _rows(
 
 def _card_account(known: KnownAccount, opened_on: date) -> dict[str, Any]:
     same = known._asdict()
-    versions = dict.fromkeys(("named", "placed", "coded"), known.version)
-    return {
-        column.name: {**same, **versions, "opened_on": opened_on}[column.name] for column in card_account.c
-    }
+    versions = dict.fromkeys(("named", "placed", "coded", "chosen"), known.version)
+    row = {**same, **versions, "opened_on": opened_on, "delivery": None}
+    return {column.name: row[column.name] for column in card_account.c}
 
 
 def _add_debt(
@@ -187,7 +186,7 @@ def _add_debt(
             "id": _renamed(known.id, "stm"), "ledger_account": known.id, "cycle": 1, "account_id": known.id,
             "control_account": known.control_account, "currency": _CURRENCY, "opened_on": closed_on - timedelta(days=30),
             "closed_on": closed_on, "due_on": due_on, "previous_balance": 0, "payments": 0, "credits": 0, "debits": owed,
-            "balance": owed, "debits_to_date": owed,
+            "balance": owed, "debits_to_date": owed, "on_paper": True,
         }
     )  # fmt: skip
     today = day_of(now, settings.time_zone)

@@ -37,8 +37,8 @@ control_account = sa.Table(
     sa.Column("closed_through", sa.Date, nullable=False),
 )
 
-# What is heard of card accounts. ``named``, ``placed`` and ``coded`` are the versions that told of the holder, of the
-# control account and of the accounting fields.
+# What is heard of card accounts. ``named``, ``placed``, ``coded`` and ``chosen`` are the versions that told of the holder, of
+# the control account, of the accounting fields, and of the ``delivery`` that the holder wants.
 card_account = sa.Table(
     "card_account",
     metadata,
@@ -56,6 +56,8 @@ card_account = sa.Table(
     sa.Column("named", sa.Integer, nullable=False),
     sa.Column("placed", sa.Integer, nullable=False),
     sa.Column("coded", sa.Integer, nullable=False),
+    sa.Column("delivery", sa.String(20)),
+    sa.Column("chosen", sa.Integer, nullable=False, server_default="0"),
     sa.Column("opened_on", sa.Date, nullable=False),
     sa.Column("last_used_on", sa.Date),
 )
@@ -161,7 +163,7 @@ entry = sa.Table(
 )
 
 # ``debits_to_date`` is the ledger account's sum of debits at the closing: of them there is owed what credits and payments
-# have not reached since, the oldest first.
+# have not reached since, the oldest first. ``on_paper`` is whether it goes out on paper too.
 statement = sa.Table(
     "statement",
     metadata,
@@ -180,6 +182,7 @@ statement = sa.Table(
     sa.Column("debits", sa.BigInteger, nullable=False),
     sa.Column("balance", sa.BigInteger, nullable=False),
     sa.Column("debits_to_date", sa.BigInteger, nullable=False),
+    sa.Column("on_paper", sa.Boolean, nullable=False),
     sa.UniqueConstraint("ledger_account", "cycle", name="statement_of_cycle"),
     sa.Index("statement_of_control_account", "control_account", "closed_on", "id"),
 )
@@ -191,7 +194,7 @@ standing_due = sa.Table(
     sa.Column("account_id", sa.String(30), primary_key=True),
 )
 
-# The card accounts whose holders have to be told that they get no statements on paper any more.
+# The card accounts whose holders have to be told that they get no statements on paper any more, once that is so.
 paper_off_due = sa.Table(
     "paper_off_due",
     metadata,

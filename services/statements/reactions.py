@@ -17,10 +17,12 @@ from services.statements.model import (
     standing_due,
 )
 from shared.contracts.accounts import (
+    AccountDeliveryChanged,
     AccountHolderChanged,
     AccountingChanged,
     AccountOpened,
     AccountTransferred,
+    StatementDelivery,
 )
 from shared.contracts.cards import CardIssued
 from shared.contracts.structure import (
@@ -81,13 +83,40 @@ def note_delivery(event: StatementDeliveryChanged, tx: Transaction) -> None:
     delivered = control_account.c.delivered
     _change(control_account, event.number, delivered, event.version, {"language": language}, tx)
     holders = sa.select(card_account.c.id).where(card_account.c.control_account == event.number)
-    if event.option is StatementOption.PAPER_OFF:
-        marked = insert(paper_off_due, postgresql_=is_postgresql(tx.session)).from_select(
-            ["account_id", "language"], holders.add_columns(sa.literal(language))
-        )
-        tx.session.execute(marked.on_conflict_do_nothing())
+    wants_none = card_account.c.delivery == StatementDelivery.PDF_ONLY.value
+    match event.option:
+        case StatementOption.PAPER_OFF:
+            _mark_paper_off(holders, language, tx)
+        case StatementOption.PAPER_ON:
+            _unmark_paper_off(holders, tx)
+        case StatementOption.HOLDER_CHOICE:
+            # What a holder once chose is in force again.
+            _unmark_paper_off(holders.where(wants_none.is_not(True)), tx)
+            if event.former is StatementOption.PAPER_ON:
+                _mark_paper_off(holders.where(wants_none), language, tx)
+
+
+def note_choice(event: AccountDeliveryChanged, tx: Transaction) -> None:
+    """Note how a holder wants the statements, and have it confirmed in writing where that is without paper (STM-04)."""
+    choice = {"delivery": event.delivery.value}
+    if not _change(card_account, event.account_id, card_account.c.chosen, event.version, choice, tx):
+        return
+    holder = sa.select(card_account.c.id).where(card_account.c.id == event.account_id)
+    if event.delivery is StatementDelivery.PDF_ONLY:
+        _mark_paper_off(holder, (event.language or Language.ENGLISH).value, tx)
     else:
-        tx.session.execute(sa.delete(paper_off_due).where(paper_off_due.c.account_id.in_(holders)))
+        _unmark_paper_off(holder, tx)
+
+
+def _mark_paper_off(holders: sa.Select[str], language: str, tx: Transaction) -> None:
+    marked = insert(paper_off_due, postgresql_=is_postgresql(tx.session)).from_select(
+        ["account_id", "language"], holders.add_columns(sa.literal(language))
+    )
+    tx.session.execute(marked.on_conflict_do_nothing())
+
+
+def _unmark_paper_off(holders: sa.Select[str], tx: Transaction) -> None:
+    tx.session.execute(sa.delete(paper_off_due).where(paper_off_due.c.account_id.in_(holders)))
 
 
 def note_account(event: AccountOpened, tx: Transaction) -> None:

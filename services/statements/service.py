@@ -48,6 +48,7 @@ service = Service(
         structure_contracts.StatementDeliveryChanged: reactions.note_delivery,
         account_contracts.AccountOpened: reactions.note_account,
         account_contracts.AccountTransferred: reactions.note_transfer,
+        account_contracts.AccountDeliveryChanged: reactions.note_choice,
         account_contracts.AccountHolderChanged: reactions.note_holder,
         account_contracts.AccountingChanged: reactions.note_accounting,
         card_contracts.CardIssued: reactions.note_card,

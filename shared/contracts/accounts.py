@@ -23,6 +23,7 @@ from shared.contracts.types import (
     EmbossedName,
     EmployeeId,
     Items,
+    Language,
     Limit,
     Money,
     Name,
@@ -83,6 +84,13 @@ class HoldOrigin(StrEnum):
     PROGRAMME_ADMINISTRATOR = "programme_administrator"
     ISSUER = "issuer"
     SYSTEM = "system"
+
+
+class StatementDelivery(StrEnum):
+    """How the statements of one card account come (STM-04)."""
+
+    PAPER_AND_PDF = "paper_and_pdf"
+    PDF_ONLY = "pdf_only"
 
 
 class HolderField(StrEnum):
@@ -248,6 +256,28 @@ class ChangeAccounting(Message):
     clear: Annotated[list[AccountingField], Items(0, len(AccountingField))] | None = None
 
 
+@command(
+    "accounts",
+    route="/accounts/{account_id}/statement-delivery",
+    function="accounts.delivery",
+    service_time=AT_ONCE,
+    holder=True,
+)
+class ChooseStatementDelivery(Message):
+    """Say how one's own statements come, at once, where the control account leaves that to its holders (STM-04).
+
+    Nobody else does this for a holder: no role brings the function. The control account's own option overrides it.
+    """
+
+    account_id: AccountId
+    delivery: StatementDelivery
+    terms_accepted: Annotated[bool, Note("nothing is changed without")]
+    language: (
+        Annotated[Language, Note("in which the end of paper is confirmed; English where it is left out")]
+        | None
+    ) = None
+
+
 # Events. ``version`` counts the changes of an account: of two events of one kind, the higher tells the later state.
 
 
@@ -317,6 +347,17 @@ class AccountHolderChanged(Message):
 
 
 @event("accounts")
+class AccountDeliveryChanged(Message):
+    """A holder wants the statements in another way, which holds while the control account leaves that to holders (STM-04)."""
+
+    account_id: AccountId
+    control_account: ControlAccountNumber
+    delivery: StatementDelivery
+    version: int
+    language: Language | None = None
+
+
+@event("accounts")
 class AccountingChanged(Message):
     """The fields by which a company books what is spent on a card account are these now (ACC-16)."""
 
@@ -361,7 +402,7 @@ class HoldView:
     ends_at: datetime
     in_force: bool
     command_id: str
-    comment: str | None
+    comment: Annotated[str | None, Note("for a holder null, where somebody else put the hold there")]
 
 
 @view
@@ -396,6 +437,8 @@ class AccountProfile:
     cancel_reason: CancelReason | None
     cancelled_at: datetime | None
     holds: list[HoldView]
+    statement_delivery: StatementDelivery
+    delivery_is_holders: Annotated[bool, Note("whether its holder may choose that (STM-04)")]
     control_account: str
     control_account_name: str
     company_name: str
@@ -410,7 +453,7 @@ NamePart = Annotated[str, Text(3, 100), Note("any part of the first, last or emb
 Months = Annotated[int, Number(1, 240)]
 
 
-@read("accounts", route="/accounts", function="accounts.view", returns=AccountRow, listing=True)
+@read("accounts", route="/accounts", function="accounts.view", returns=AccountRow, listing=True, holder=True)
 class FindAccounts(Message):
     """The card accounts that fit every given criterion, in order of last name (ACC-01, ACC-03, ACC-22).
 
@@ -453,7 +496,13 @@ class FindAccountsByCard(Message):
     card_numbers: Annotated[list[CardNumber], Items(1, 100)]
 
 
-@read("accounts", route="/accounts/{account_id}", function="accounts.view", returns=AccountProfile)
+@read(
+    "accounts",
+    route="/accounts/{account_id}",
+    function="accounts.view",
+    returns=AccountProfile,
+    holder=True,
+)
 class GetAccount(Message):
     """The profile of one card account (ACC-06)."""
 

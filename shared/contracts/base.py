@@ -48,7 +48,8 @@ class Contract:
     a command may take before it counts as overdue (TRK-06), ``returns`` the view that a read answers with, ``listing``
     whether it answers with a page of them, ``sends_body`` whether its criteria travel in the body, not in the URL.
     ``lendable`` says that the function may be shared by a delegation (IDN-07), ``consent`` which function a second person
-    needs to consent where the handler asks for that. A ``bulk`` command has an outcome for each of its items; what
+    needs to consent where the handler asks for that. With ``holder`` it is also for whoever holds the card account that it
+    names, without that function, and reaches nothing but the own card accounts then (IDN-06). A ``bulk`` command has an outcome for each of its items; what
     becomes of an item later, such as a suspension that begins, is not the outcome of the command any more.
     """
 
@@ -65,6 +66,7 @@ class Contract:
     lendable: bool = False
     consent: str | None = None
     bulk: bool = False
+    holder: bool = False
 
     @cached_property
     def name(self) -> str:
@@ -171,6 +173,7 @@ def command(
     lendable: bool = False,
     consent: str | None = None,
     bulk: bool = False,
+    holder: bool = False,
     version: int = 1,
 ) -> Callable[[type[M]], type[M]]:
     """Declare a command: something that ``owner`` is asked to do, and that gets a tracking number (TRK-01)."""
@@ -185,6 +188,7 @@ def command(
         lendable=lendable,
         consent=consent,
         bulk=bulk,
+        holder=holder,
     )
 
 
@@ -203,6 +207,7 @@ def read(
     returns: type[Any],
     listing: bool = False,
     sends_body: bool = False,
+    holder: bool = False,
     version: int = 1,
 ) -> Callable[[type[M]], type[M]]:
     """Declare a read: a question that ``owner`` answers at once, from what its caller may see."""
@@ -216,6 +221,7 @@ def read(
         returns=returns,
         listing=listing,
         sends_body=sends_body,
+        holder=holder,
     )
 
 

@@ -218,6 +218,7 @@ class PendingChange:
     function="accounts.view",
     returns=CardView,
     listing=True,
+    holder=True,
 )
 class ListCards(Message):
     """Every card that an account ever had, the newest first."""

@@ -8,6 +8,7 @@ from shared.contracts.base import Message, command, event, read, view
 from shared.contracts.history import FieldChange
 from shared.contracts.service_times import AT_ONCE
 from shared.contracts.types import (
+    AccountId,
     CommandName,
     Comment,
     CompanyNumber,
@@ -23,6 +24,7 @@ from shared.contracts.types import (
     Name,
     Note,
     Phone,
+    Placed,
     Sealed,
     Sensitive,
     Text,
@@ -114,7 +116,17 @@ class EnrolUser(Message):
     role: RoleName
     company: Annotated[KnownCompanyNumber, Note("left out for the issuer's own people")] | None = None
     control_accounts: (
-        Annotated[list[ControlAccountNumber], Items(1, 100), Note("left out for the issuer's own people")]
+        Annotated[
+            list[ControlAccountNumber],
+            Items(1, 100),
+            Note("left out for the issuer's own people, and for a cardholder"),
+        ]
+        | None
+    ) = None
+    account_ids: (
+        Annotated[
+            list[AccountId], Items(1, 100), Placed(), Note("the card accounts that are the cardholder's own")
+        ]
         | None
     ) = None
     secret_phrase: SecretPhrase
@@ -158,6 +170,24 @@ class ChangeEntitlements(Message):
     control_accounts: (
         Annotated[list[ControlAccountNumber], Items(1, 100), Note("with a role only")] | None
     ) = None
+    comment: Comment | None = None
+
+
+@command("identity", route="/users/{user}/accounts", function="users.enrol", service_time=AT_ONCE)
+class GiveCardAccount(Message):
+    """Make another card account of the company a cardholder's own (IDN-06)."""
+
+    user: UserKey
+    account_id: Annotated[AccountId, Placed()]
+    comment: Comment | None = None
+
+
+@command("identity", route="/users/{user}/accounts/take", function="users.enrol", service_time=AT_ONCE)
+class TakeCardAccount(Message):
+    """Take a card account from the cardholder whose own it is; it stays as it is (IDN-06)."""
+
+    user: UserKey
+    account_id: Annotated[AccountId, Placed()]
     comment: Comment | None = None
 
 
@@ -312,6 +342,16 @@ class EntitlementsChanged(Message):
 
 
 @event("identity")
+class OwnAccountsChanged(Message):
+    """A user holds other card accounts than before, with effect at once (IDN-06)."""
+
+    user: str
+    company: str | None
+    given: list[str]
+    taken: list[str]
+
+
+@event("identity")
 class ConsentWanted(Message):
     """More rights for a user wait for the consent of one of these principals (IDN-05)."""
 
@@ -449,6 +489,7 @@ class UserDetail:
     enrolled_at: datetime
     last_signed_in_at: datetime | None
     entitlements: list[Entitlement]
+    own_accounts: Annotated[list[str], Note("the card accounts that the user holds (IDN-06)")]
 
 
 @view

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, g
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate
 
 from shared.contracts.base import Kind, Message
-from shared.contracts.types import Items, Note, Number, Scoped, Sealed, Sensitive, Text
+from shared.contracts.types import Items, Note, Number, Placed, Scoped, Sealed, Sensitive, Text
 
 T = TypeVar("T")
 
@@ -95,6 +95,12 @@ def masks_of(cls: type[Message]) -> Mapping[str, Sensitive]:
 def scopes_of(cls: type[Message]) -> Mapping[str, Scoped]:
     """Return the fields of a message that name something under a control account."""
     return dict(_marks(cls, Scoped))
+
+
+@_once_per_class
+def placed_of(cls: type[Message]) -> frozenset[str]:
+    """Return the fields of a message that name something whose place goes along with it."""
+    return frozenset(name for name, _ in _marks(cls, Placed))
 
 
 @_once_per_class

@@ -81,7 +81,7 @@ class RefundDestination(StrEnum):
 
 
 TransactionId = Annotated[str, identifier("txn"), Scoped("statements", "transaction")]
-StatementId = Annotated[str, identifier("stm"), Scoped("statements", "statement")]
+StatementId = Annotated[str, identifier("stm"), Scoped("statements", "statement", owner_knows_holder=True)]
 NewTransactionId = Annotated[str, identifier("txn")]
 NewStatementId = Annotated[str, identifier("stm")]
 MerchantCategoryCode = Annotated[str, Text(4, 4, r"^[0-9]{4}$", "4 digits (ISO 18245)")]
@@ -243,6 +243,7 @@ class IssuedStatement:
     account_id: AccountId | None
     balance: MinorUnits
     currency: Currency
+    on_paper: Annotated[bool, Note("whether it goes out on paper too (STM-04)")] = True
 
 
 @event("statements")
@@ -274,7 +275,10 @@ class PaymentReminderAsked(Message):
 
 @event("statements")
 class PaperStatementsEnded(Message):
-    """A holder gets statements online only from now on, and has to be told so in writing (STM-04); ``email`` may be null."""
+    """A holder gets statements online only from now on, and has to be told so in writing (STM-04); ``email`` may be null.
+
+    ``by_holder`` says that this was the holder's own choice, not the company's.
+    """
 
     account_id: AccountId
     control_account: ControlAccountNumber
@@ -282,6 +286,7 @@ class PaperStatementsEnded(Message):
     last_name: Name
     email: Email | None
     language: Language
+    by_holder: bool = False
 
 
 @event("statements")
@@ -362,6 +367,7 @@ class StatementRow:
     debits: int
     balance: int
     to_pay: int
+    on_paper: Annotated[bool, Note("whether it went out on paper too (STM-04)")]
 
 
 @view
@@ -381,6 +387,7 @@ class StatementDetail:
     debits: int
     balance: int
     to_pay: int
+    on_paper: Annotated[bool, Note("whether it went out on paper too (STM-04)")]
     still_owed: int
     ageing: Ageing
 
@@ -446,6 +453,7 @@ _WINDOW = "six months ago where it is left out; everything is kept (STM-02)"
     function="transactions.view",
     returns=Transaction,
     listing=True,
+    holder=True,
 )
 class ListTransactions(Message):
     """The transactions of a card account, the latest first (STM-01)."""
@@ -485,6 +493,7 @@ class FindTransactions(Message):
     route="/accounts/{account_id}/summary",
     function="statements.view",
     returns=AccountSummary,
+    holder=True,
 )
 class GetAccountSummary(Message):
     """How a card account stands (ACC-07)."""
@@ -498,6 +507,7 @@ class GetAccountSummary(Message):
     function="statements.view",
     returns=StatementRow,
     listing=True,
+    holder=True,
 )
 class ListAccountStatements(Message):
     """The statements of a card account, the latest first; none where it is billed centrally (STM-02)."""
@@ -526,7 +536,13 @@ class ListControlAccountStatements(Message):
     limit: Limit = 50
 
 
-@read("statements", route="/statements/{statement_id}", function="statements.view", returns=StatementDetail)
+@read(
+    "statements",
+    route="/statements/{statement_id}",
+    function="statements.view",
+    returns=StatementDetail,
+    holder=True,
+)
 class GetStatement(Message):
     """One statement (STM-08)."""
 
@@ -539,6 +555,7 @@ class GetStatement(Message):
     function="transactions.view",
     returns=Transaction,
     listing=True,
+    holder=True,
 )
 class ListStatementTransactions(Message):
     """The transactions that a statement bears, the earliest first."""

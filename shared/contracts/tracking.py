@@ -179,7 +179,14 @@ class ServiceTime:
     default_seconds: int
 
 
-@read("tracking", route="/tracking", function="tracking.view", returns=RequestRow, listing=True)
+@read(
+    "tracking",
+    route="/tracking",
+    function="tracking.view",
+    returns=RequestRow,
+    listing=True,
+    holder=True,
+)
 class FindRequests(Message):
     """The requests that fit every given criterion, the newest first (TRK-02)."""
 
@@ -240,7 +247,13 @@ class GetRequestOverview(Message):
     work_of: WorkOf | None = None
 
 
-@read("tracking", route="/tracking/{tracking_number}", function="tracking.view", returns=RequestDetail)
+@read(
+    "tracking",
+    route="/tracking/{tracking_number}",
+    function="tracking.view",
+    returns=RequestDetail,
+    holder=True,
+)
 class GetRequest(Message):
     """One request with its timeline, by its tracking number or its command id (TRK-03)."""
 

@@ -37,12 +37,19 @@ class Scoped:
     """The field names something that lies under a control account, so a caller must be entitled to it.
 
     ``owner`` is the service that knows where it lies, ``kind`` the sort of thing. With ``owner_decides`` it is the owner
-    who says whether the caller may name it; the gateway only finds out where it lies.
+    who says whether the caller may name it; the gateway only finds out where it lies. With ``owner_knows_holder`` it is
+    the owner who says whether it is of a card account of the caller's own.
     """
 
     owner: str
     kind: str
     owner_decides: bool = False
+    owner_knows_holder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Who handles the command is told where the thing lies, as another service owns it: see `Envelope.places`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,8 @@ VERSIONED = frozenset({"account_id", "number"})
 
 Json = Mapping[str, Any]
 
-AccountId = Annotated[str, identifier("acc"), Scoped("accounts", "account")]
+CARD_ACCOUNT = Scoped("accounts", "account")
+AccountId = Annotated[str, identifier("acc"), CARD_ACCOUNT]
 CardId = Annotated[str, identifier("crd")]
 ControlAccountNumber = Annotated[
     str, Text(15, 15, r"^[0-9]{15}$", "15 digits"), Scoped("accounts", "control_account")

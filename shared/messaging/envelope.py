@@ -1,7 +1,7 @@
 """The envelope of every message: CloudEvents 1.0 in structured JSON, with Cardwork's extension attributes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +29,8 @@ class Envelope:
     ``actor`` and ``on_behalf_of`` are user ids; ``assertion`` is the signed form, on commands only; ``scope`` holds the
     control accounts of the target, the master first; ``fingerprint`` tells two bodies under one idempotency key apart;
     ``waits`` says that the sender wants to hear the outcome too; ``expected_version`` is the one that the sender has seen
-    of the subject, and wants to find it at; ``attempt`` counts from 0.
+    of the subject, and wants to find it at; ``places`` has the control accounts above each thing whose field is marked
+    `Placed`, by its id; ``attempt`` counts from 0.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Envelope:
     trace_parent: str | None = None
     waits: bool = False
     expected_version: int | None = None
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     attempt: int = 0
 
     @property
@@ -114,6 +116,7 @@ def encode(envelope: Envelope) -> bytes:
         "traceparent": envelope.trace_parent,
         "waits": envelope.waits or None,
         "expectedversion": envelope.expected_version,
+        "places": " ".join(f"{id_}:{'/'.join(path)}" for id_, path in envelope.places.items()) or None,
         "attempt": envelope.attempt or None,
         "data": envelope.data,
     }
@@ -147,12 +150,19 @@ def decode(body: bytes) -> Envelope:
             trace_parent=given.get("traceparent"),
             waits=bool(given.get("waits", False)),
             expected_version=None if given.get("expectedversion") is None else int(given["expectedversion"]),
+            places=_places(given.get("places", "")),
             attempt=int(given.get("attempt", 0)),
         )
     except KeyError as error:
         raise Undecodable(f"the attribute {error} is missing") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise Undecodable(str(error)) from error
+
+
+def _places(text: str) -> dict[str, tuple[str, ...]]:
+    """Return what ids and paths in one text say, such as ``acc_1:100/101 acc_2:100``; attributes are no objects."""
+    pairs = (one.partition(":") for one in text.split())
+    return {id_: tuple(path.split("/")) for id_, _, path in pairs}
 
 
 def _text(value: object) -> str:

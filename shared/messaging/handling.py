@@ -30,6 +30,7 @@ from shared.messaging.envelope import Envelope
 from shared.messaging.held import TABLE, hold, release, release_expired
 from shared.messaging.intake import Heard
 from shared.messaging.transaction import Batch, Transaction
+from shared.rights import may_send, own_accounts
 from shared.service import Service
 from shared.settings import Settings
 
@@ -86,10 +87,11 @@ class Handling:
         approved: bool = False,
     ) -> Became:
         actor = self._actor(envelope)
-        tx = Transaction(batch, envelope, actor, contract.function, approved=approved)
+        own = own_accounts(actor, contract)
+        tx = Transaction(batch, envelope, actor, contract.function, own, approved=approved)
         sent = len(batch.events)
         try:
-            if contract.function and not actor.may(contract.function):
+            if not may_send(actor, contract):
                 raise Rejected(
                     "function_not_granted", f"You may not do this: {contract.function} is not granted to you."
                 )

@@ -11,7 +11,7 @@ from sqlalchemy import orm
 from shared.actor import Actor, Party
 from shared.contracts.base import Message, UnknownMessage, catalogue
 from shared.contracts.outcomes import OUTCOMES, CommandCompleted, RequestStatus
-from shared.contracts.types import Channel
+from shared.contracts.types import CARD_ACCOUNT, Channel
 from shared.database import insert_rows, update_rows
 from shared.errors import NotFound, Stale
 from shared.ids import new_message_id
@@ -125,7 +125,8 @@ class Transaction:
     """One message's share of a transaction; ``now`` is the instant at which the batch was taken up.
 
     A handler publishes by `publish`, never by itself, and raises Rejected before it changes anything. ``approved`` says
-    that a second person has approved the command. With ``is_item`` the work is one item of a bulk command, so that its
+    that a second person has approved the command. ``own_accounts`` are the card accounts that it reaches as the actor's
+    own, without the function. With ``is_item`` the work is one item of a bulk command, so that its
     outcome is not the command's: it stays within the service.
     """
 
@@ -133,6 +134,7 @@ class Transaction:
     envelope: Envelope
     actor: Actor = _SYSTEM
     function: str | None = None
+    own_accounts: frozenset[str] = frozenset()
     status: RequestStatus = RequestStatus.COMPLETED
     approved: bool = False
     approver_function: str | None = None
@@ -162,7 +164,8 @@ class Transaction:
         kind, aggregate = next((k, a) for k, a in self.batch.aggregates.items() if a.model is model)
         self.batch.load(kind, [id_])
         found: A | None = self.batch.loaded[model].get(id_)
-        if found is None or (self.function and not self.actor.covers(self.function, found.control_path)):
+        own = kind == CARD_ACCOUNT.kind and id_ in self.own_accounts
+        if found is None or not (own or self._covers(found.control_path)):
             raise NotFound(aggregate.noun, field_name)
         expected = self.envelope.expected_version
         if (
@@ -173,6 +176,9 @@ class Transaction:
             raise Stale
         self.watch(found)
         return found
+
+    def _covers(self, path: Sequence[str]) -> bool:
+        return not self.function or self.actor.covers(self.function, path)
 
     def add(self, thing: Any) -> None:
         """Add a new aggregate, whose every field is recorded as changed from nothing."""
@@ -287,13 +293,17 @@ def state_of(thing: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What a read sees: a session, who asks, and over which control accounts the read's function is granted."""
+    """What a read sees: a session, who asks, and over which control accounts the read's function is granted.
+
+    ``own_accounts`` are the card accounts that are seen as the caller's own, whatever is granted.
+    """
 
     session: orm.Session
     actor: Actor
     function: str | None
     now: datetime
     settings: Settings
+    own_accounts: frozenset[str] = frozenset()
 
     @property
     def control_accounts(self) -> frozenset[str] | None:

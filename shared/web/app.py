@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 import orjson
 import structlog
 from flask import Flask, Response, g, request
+from sqlalchemy import orm
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from shared.actor import BadAssertion, Party, Verifier
@@ -16,6 +17,7 @@ from shared.contracts.schema import strict
 from shared.ids import new_message_id
 from shared.messaging.transaction import Reader
 from shared.observability import Metrics
+from shared.rights import may_send, own_accounts
 from shared.service import Running, Service
 from shared.web.health import Check, add_health
 from shared.web.problems import Problem, answer_with_problems, function_not_granted, not_signed_in
@@ -127,17 +129,26 @@ def service_app(
 
 def _add_read(app: Flask, contract: Contract, query: Callable[[Any, Reader], Any], running: Running) -> None:
     def view(**path: str) -> Response:
-        if contract.function and not g.actor.may(contract.function):
-            raise function_not_granted(contract.function)
+        admit(contract)
         question = load_input(contract, path)
         with running.database.read() as session:
-            answer = query(
-                question, Reader(session, g.actor, contract.function, running.clock(), running.settings)
-            )
+            answer = query(question, reader_of(contract, session, running))
         return json_response(answer)
 
     method = "POST" if contract.sends_body else "GET"
     app.add_url_rule(flask_rule(contract), contract.name, view, methods=[method])
+
+
+def admit(contract: Contract) -> None:
+    """Raise a 403 problem where what a contract declares is not the caller's to ask for."""
+    if not may_send(g.actor, contract):
+        raise function_not_granted(contract.function or "")
+
+
+def reader_of(contract: Contract, session: orm.Session, running: Running) -> Reader:
+    """Return what the caller sees by a read."""
+    own = own_accounts(g.actor, contract)
+    return Reader(session, g.actor, contract.function, running.clock(), running.settings, own)
 
 
 def _add_scopes(app: Flask, service: Service, running: Running) -> None:

@@ -11,8 +11,8 @@ import pytest
 from deploy.documents.examples import example_of
 from shared.contracts import load_all, names
 from shared.contracts.base import Contract, Kind, catalogue
-from shared.contracts.schema import masks_of, schema_of, strict
-from shared.contracts.types import CardNumber
+from shared.contracts.schema import masks_of, schema_of, scopes_of, strict
+from shared.contracts.types import CARD_ACCOUNT, CardNumber
 
 load_all()
 CONTRACTS = sorted(catalogue, key=lambda contract: contract.key)
@@ -89,6 +89,18 @@ def test_a_command_has_a_function_a_service_time_and_a_route(contract: Contract)
     assert contract.service_time > timedelta(0)
     assert contract.route
     assert contract.route.startswith("/")
+
+
+@pytest.mark.parametrize(
+    "contract", [c for c in COMMANDS + READS if c.holder], ids=lambda contract: contract.key
+)
+def test_what_is_for_holders_can_be_told_to_be_theirs(contract: Contract) -> None:
+    """IDN-06: it has a function, which keeps everybody else out, and what has to be named can be of a card account."""
+    assert contract.function
+    fields, scopes = schema_of(contract.cls)().fields, scopes_of(contract.cls)
+    named = {name: mark for name, mark in scopes.items() if fields[name].required}
+    assert all(mark == CARD_ACCOUNT or mark.owner_knows_holder for mark in named.values())
+    assert CARD_ACCOUNT in named.values() or contract.kind is Kind.READ
 
 
 @each_command

@@ -1,6 +1,8 @@
 """Every command and every read, as every role, inside and outside the control accounts that were granted (IDN-05)."""
 
-from collections.abc import Iterator
+import csv
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
@@ -43,6 +45,8 @@ PASSWORD = "correct horse battery staple"
 # What these name is the caller's, or not, as the service itself says and not the gateway: it answers a command later.
 PAPERS = {f"/statements/{{statement_id}}.{form}" for form in PaperForm}
 DECIDED_BY_THE_OWNER = {"tracking_number", "bulk_id"}
+# What a holder may name: the own account, and what is of it.
+HOLDERS_NAME = {"account_id", "account_ids", "statement_id"}
 ROLE_IDS = sorted(ROLES)
 each_contract = pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract.name)
 
@@ -117,11 +121,13 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         shape.migrate(name)
     load_demonstration(shape, 60)
     here, elsewhere = number_at(1), number_at(2)
+    (first, second, *_), (other, *_) = _accounts(shape, here), _accounts(shape, elsewhere)
     users = [
-        _user(place, role, company, number)
-        for place, company, number in (("here", 0, here), ("elsewhere", 1, elsewhere))
+        _user(place, role, company, number, own)
+        for place, company, number, own in (("here", 0, here, first), ("elsewhere", 1, elsewhere, other))
         for role in ROLES
     ]
+    users.append(_user("beside", "cardholder", 0, here, second))
     identity_of.load(shape.database("identity"), users, shape.clock())
     client = shape.gateway_app().test_client()
     tokens = {}
@@ -133,7 +139,15 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     shape.close()
 
 
-def _user(place: str, role: str, company: int, number: str) -> dict[str, Any]:
+def _accounts(shape: Embedded, master: str) -> Sequence[tuple[str, str]]:
+    """Return the card accounts of a company, each with its control account."""
+    with shape.database("accounts").read() as session:
+        found = sa.select(CardAccount.id, CardAccount.control_account).order_by(CardAccount.id)
+        below = found.where(CardAccount.control_account.startswith(master[:6]))
+        return [(row.id, row.control_account) for row in session.execute(below)]
+
+
+def _user(place: str, role: str, company: int, number: str, own: tuple[str, str]) -> dict[str, Any]:
     issuers = ROLES[role].party is Party.ISSUER
     return {
         "user_id": f"{place}.{role.replace('_', '-')}",
@@ -143,6 +157,7 @@ def _user(place: str, role: str, company: int, number: str) -> dict[str, Any]:
         "company": None if issuers else COMPANIES[company].number,
         "role": role,
         "control_accounts": [EVERYWHERE if issuers else number],
+        "own_accounts": dict([own]) if ROLES[role].holds else {},
         "email": "someone@company.example",
         "phone": None,
         "language": "en",
@@ -161,9 +176,7 @@ def _there(shape: Embedded, master: str) -> dict[str, Any]:
                 ends_at=now + timedelta(days=1), until_return=False,
             )
         )  # fmt: skip
-    with shape.database("accounts").read() as session:
-        below = sa.select(CardAccount.id).where(CardAccount.control_account.startswith(master[:5]))
-        accounts = session.scalars(below.order_by(CardAccount.id)).all()
+    account, _ = _accounts(shape, master)[0]
     with shape.database("accounts").write() as session:
         session.add(
             Bulk(
@@ -171,16 +184,16 @@ def _there(shape: Embedded, master: str) -> dict[str, Any]:
                 uploaded_at=now, control_account=master,
             )
         )  # fmt: skip
-    transaction, made = _billed(shape, accounts[0])
+    transaction, made = _billed(shape, account)
     return {
         "transaction_id": transaction,
         "transaction_ids": [transaction],
-        "export_id": _exported(shape, accounts[0]),
+        "export_id": _exported(shape, account),
         "statement_id": made,
         "bulk_id": "blk_" + "0" * 26,
         "import_id": _imported(shape),
-        "account_id": accounts[0],
-        "account_ids": [accounts[0]],
+        "account_id": account,
+        "account_ids": [account],
         "control_account": master,
         "control_accounts": [master],
         "number": master,
@@ -237,18 +250,24 @@ def _billed(shape: Embedded, account: str) -> tuple[str, str]:
 @pytest.mark.parametrize("role", ROLE_IDS)
 @each_contract
 def test_who_may_do_what(system: System, contract: Contract, role: str) -> None:
-    """Without the function 403; with it, what lies inside is reached and what lies outside is not found."""
+    """Without the function 403; with it, what lies inside is reached and what lies outside is not found.
+
+    A holder reaches the own account by what is for holders, and nothing else: nor does another holder of the company.
+    """
     named = set(scopes_of(contract.cls)) & set(system.there) - DECIDED_BY_THE_OWNER
     granted = contract.function is None or contract.function in ROLES[role].functions
-    for place in ("here", "elsewhere"):
+    holds = contract.holder and ROLES[role].holds
+    for place in ("here", "elsewhere", *(["beside"] if ROLES[role].holds else [])):
         before = len(system.broker.published)
         answer = system.ask(contract, f"{place}.{role.replace('_', '-')}")
         reached = len(system.broker.published) > before
         told = f"{contract.name} as {role} {place}: {answer.status_code} {answer.text[:300]}"
-        if not granted:
+        if not (granted or holds):
             assert (answer.status_code, answer.get_json()["code"]) == (403, "function_not_granted"), told
             assert not reached, told
-        elif place == "elsewhere" and ROLES[role].party is not Party.ISSUER and named:
+        elif (holds and named and not (place == "here" and named <= HOLDERS_NAME)) or (
+            place == "elsewhere" and ROLES[role].party is not Party.ISSUER and named
+        ):
             assert answer.status_code == 404, told
             assert not reached, told
         elif contract.kind is Kind.COMMAND:
@@ -346,7 +365,10 @@ def test_a_paper_is_fetched_by_whoever_may_see_the_statement(system: System) -> 
     for user, status in (
         ("here.programme-manager", 200),
         ("elsewhere.programme-manager", 404),
-        ("here.cardholder", 403),
+        ("here.cardholder", 200),
+        ("beside.cardholder", 404),
+        ("elsewhere.cardholder", 404),
+        ("here.applicant", 403),
     ):
         answer = system.client.get(path, headers={"Authorization": f"Bearer {system.tokens[user]}"})
         assert answer.status_code == status, (user, answer.text)
@@ -354,10 +376,77 @@ def test_a_paper_is_fetched_by_whoever_may_see_the_statement(system: System) -> 
 
 
 def test_a_watcher_needs_the_function_too(system: System) -> None:
-    """Live progress is a read like any other."""
+    """Live progress is a read like any other; a holder watches what is the holder's own."""
+    for user, status in (("here.applicant", 403), ("here.cardholder", 404)):
+        headers = {"Authorization": f"Bearer {system.tokens[user]}"}
+        answer = system.client.get(f"{PREFIX}/tracking/BCDFG-HJKM0/events", headers=headers)
+        assert answer.status_code == status
+
+
+def test_what_is_anothers_looks_to_a_holder_as_what_is_not_there(system: System) -> None:
+    """To the letter: an account, a statement, its paper."""
+    headers = {"Authorization": f"Bearer {system.tokens['beside.cardholder']}"}
+
+    def told(path: str) -> Any:
+        answer = system.client.get(f"{PREFIX}{path}", headers=headers)
+        assert answer.status_code == 404
+        return {k: v for k, v in answer.get_json().items() if k not in ("instance", "request_id")}
+
+    for path, theirs in (
+        ("/accounts/{}", system.there["account_id"]),
+        ("/accounts/{}/statements", system.there["account_id"]),
+        ("/statements/{}", system.there["statement_id"]),
+        ("/statements/{}/transactions", system.there["statement_id"]),
+        ("/statements/{}.pdf", system.there["statement_id"]),
+    ):
+        nothing = theirs[:4] + "0" * 26
+        assert told(path.format(theirs)) == told(path.format(nothing)), path
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv"])
+@pytest.mark.parametrize(
+    "criteria",
+    ["", "company_number={company}", "status=active", "status=cancelled", "name_part=ann", "limit=500"],
+)
+def test_a_holder_finds_the_own_accounts_alone(system: System, criteria: str, accept: str) -> None:
+    """IDN-06: whatever is asked, no other account comes, and nothing is counted but the own ones."""
+    found: dict[str, list[str]] = {}
+    for user in ("here.cardholder", "beside.cardholder", "here.programme-manager"):
+        headers = {"Authorization": f"Bearer {system.tokens[user]}", "Accept": accept}
+        path = f"{PREFIX}/accounts?{criteria.format(company=COMPANIES[0].number)}"
+        answer = system.client.get(path, headers=headers)
+        assert answer.status_code == 200, answer.text
+        if accept == "application/json":
+            found[user] = [row["account_id"] for row in answer.get_json()["data"]]
+            assert answer.get_json()["total"] == len(found[user])
+        else:
+            found[user] = [row["account_id"] for row in csv.DictReader(io.StringIO(answer.text))]
+    mine, beside, all_ = found.values()
+    assert mine == [one for one in all_ if one == system.there["account_id"]]
+    assert len(beside) <= 1
+    assert not set(mine) & set(beside)
+    assert set(beside) <= set(all_)
+
+
+def test_a_holder_is_shown_no_figure_of_a_control_account(system: System) -> None:
+    """Not even of the one that the own account hangs under."""
     headers = {"Authorization": f"Bearer {system.tokens['here.cardholder']}"}
-    answer = system.client.get(f"{PREFIX}/tracking/BCDFG-HJKM0/events", headers=headers)
-    assert answer.status_code == 403
+    profile = system.client.get(f"{PREFIX}/accounts/{system.there['account_id']}", headers=headers).get_json()
+    above = profile["control_account"]
+    for path, status in (
+        ("/dashboard", 403),
+        ("/transactions", 403),
+        ("/control-accounts", 403),
+        (f"/control-accounts/{above}", 403),
+        (f"/control-accounts/{above}/statements", 403),
+        (f"/accounts?control_account={above}", 404),
+        (f"/tracking?control_account={above}", 404),
+        ("/tracking/overview", 403),
+        ("/users", 403),
+        ("/companies", 403),
+    ):
+        answer = system.client.get(f"{PREFIX}{path}", headers=headers)
+        assert answer.status_code == status, (path, answer.text)
 
 
 def test_an_export_is_fetched_by_whoever_may_export_there(system: System) -> None:

@@ -70,6 +70,7 @@ def test_a_read() -> None:
         "answers with": "AccountProfile",
         "answered by": "accounts (tests.contracts.sample.show)",
         "function": "accounts.view",
+        "holders": "may, with the own card accounts",
     }
     assert facts("accounts.find-accounts-by-card")["route"] == "POST /api/v1/accounts/search"
     assert facts("accounts.find-accounts")["answers with"] == "pages of AccountRow"

@@ -216,6 +216,18 @@ def upgrade() -> None:
         sa.Column("nil_since", sa.Date(), nullable=True),
         sa.Column("standing_as_of", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
+            "chosen_delivery",
+            sa.Enum(
+                "paper_and_pdf",
+                "pdf_only",
+                name="statementdelivery",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("delivery_terms_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
             "cancel_reason",
             sa.Enum(
                 "not_needed",

@@ -1,18 +1,23 @@
 """Reads of card accounts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.accounts.model import Card, CardAccount, ControlAccount, change, open_holds
-from services.accounts.queries.scope import under
+from services.accounts.queries.scope import within
+from services.accounts.queries.structure import control_accounts_on
+from services.accounts.rules import chooses_delivery, delivery_of
+from services.accounts.settings import effect_of
 from services.accounts.vault import mask
 from shared.contracts.accounts import (
     AccountProfile,
     GetAccount,
     GetAccountHistory,
+    HoldOrigin,
     HoldView,
 )
 from shared.contracts.base import Page
@@ -60,6 +65,7 @@ def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
     """Return the profile of a card account (ACC-06)."""
     account, card = one_account(query.account_id, reader)
     node = reader.session.get_one(ControlAccount, account.control_account)
+    settings = effect_of(control_accounts_on(node.control_path, reader.session)).settings
     same = {
         name: getattr(account, name)
         for name in AccountProfile.__dataclass_fields__
@@ -73,7 +79,9 @@ def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
         card_state=card.state,
         issued_on=card.issued_on,
         expires_on=card.expires_on,
-        holds=_holds(account.id, reader.session),
+        holds=_holds(account.id, reader, node.control_path),
+        statement_delivery=delivery_of(settings.statement_option, account.chosen_delivery),
+        delivery_is_holders=chooses_delivery(settings),
         control_account=node.number,
         control_account_name=node.name,
         company_name=node.company_name,
@@ -81,12 +89,16 @@ def get_account(query: GetAccount, reader: Reader) -> AccountProfile:
     )
 
 
-def _holds(account_id: str, session: orm.Session) -> list[HoldView]:
+def _holds(account_id: str, reader: Reader, path: Sequence[str]) -> list[HoldView]:
+    """Return the holds on an account; what others wrote to each other about one is not for its holder."""
     names = list(HoldView.__dataclass_fields__)
-    return [
+    views = [
         HoldView(**{name: getattr(hold, name) for name in names})
-        for hold in open_holds(session, [account_id])
+        for hold in open_holds(reader.session, [account_id])
     ]
+    if account_id not in reader.own_accounts or reader.actor.covers(reader.function or "", path):
+        return views
+    return [view if view.origin is HoldOrigin.HOLDER else replace(view, comment=None) for view in views]
 
 
 def get_account_history(query: GetAccountHistory, reader: Reader) -> Page[FieldChange]:
@@ -99,9 +111,7 @@ def one_account(account_id: str, reader: Reader) -> tuple[CardAccount, Card]:
     """Return a card account that the caller may see, and the card that it is shown by; raises NotFound."""
     statement = (
         sa.select(CardAccount, Card).join(Card, sa.and_(Card.account_id == CardAccount.id, Card.live))
-    ).where(CardAccount.id == account_id)
-    if reader.control_accounts is not None:
-        statement = statement.where(CardAccount.control_account.in_(under(reader.control_accounts)))
+    ).where(CardAccount.id == account_id, *within(reader))
     found = reader.session.execute(statement).first()
     if found is None:
         raise NotFound("card account", "account_id")

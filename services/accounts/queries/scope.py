@@ -1,4 +1,4 @@
-"""What a caller may see: `visible` and `nodes` are the only ways to it."""
+"""What a caller may see: `visible`, `within` and `nodes` are the only ways to it."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,15 @@ def visible(reader: Reader, *, live: bool = True) -> sa.Select[CardAccount, str]
     statement = sa.select(CardAccount, Card.last_four).join(Card, Card.account_id == CardAccount.id)
     if live:
         statement = statement.where(Card.live)
-    if reader.control_accounts is not None:
-        statement = statement.where(CardAccount.control_account.in_(under(reader.control_accounts)))
-    return statement
+    return statement.where(*within(reader))
+
+
+def within(reader: Reader) -> Sequence[sa.ColumnElement[bool]]:
+    """Return the conditions under which the caller may see a card account: by its place, or as the holder."""
+    if reader.control_accounts is None:
+        return []
+    seen = CardAccount.control_account.in_(under(reader.control_accounts))
+    return [sa.or_(seen, CardAccount.id.in_(sorted(reader.own_accounts))) if reader.own_accounts else seen]
 
 
 def nodes(reader: Reader) -> sa.Select[ControlAccount]:

@@ -53,15 +53,18 @@ _SHOWN = (
 class Shape:
     """What searches have in common whose statements are the same: all but the values that are looked for.
 
-    ``places`` are the criteria on the control account. ``everywhere`` is whether the caller may see all, ``goes_on``
-    whether a page was before. ``named`` is whether the accounts that a part of a name fits are given one by one.
+    ``places`` are the criteria on the control account. ``everywhere`` is whether the caller may see all, ``granted`` whether
+    some by their place, ``owns`` whether some as their holder. ``goes_on`` is whether a page was before, ``named`` whether
+    the accounts that a part of a name fits are given one by one.
     """
 
     criteria: frozenset[str]
     places: frozenset[str]
     everywhere: bool
+    granted: bool
     goes_on: bool
     postgresql: bool
+    owns: bool = False
     named: bool = False
 
     @property
@@ -72,7 +75,7 @@ class Shape:
     @property
     def goes_by_place(self) -> bool:
         """Whether each control account is asked for its first ones; SQLite cannot."""
-        few = self.named or self.criteria & KNOWN_BY
+        few = self.named or self.owns or self.criteria & KNOWN_BY
         return self.postgresql and not self.anywhere and not few
 
 
@@ -108,15 +111,17 @@ def _shape(query: FindAccounts, reader: Reader) -> Shape:
         criteria=criteria_of(query),
         places=frozenset(name for name in _PLACES if getattr(query, name) is not None),
         everywhere=reader.control_accounts is None,
+        granted=bool(reader.control_accounts),
         goes_on=query.cursor is not None,
         postgresql=is_postgresql(reader.session),
+        owns=bool(reader.own_accounts) and reader.control_accounts is not None,
     )
 
 
 def _parameters(query: FindAccounts, reader: Reader) -> Parameters:
     last_name_key, last_id = decode_cursor(query.cursor, str, str) or (None, None)
     return parameters_of(query, reader) | {
-        "granted": sorted(reader.control_accounts or ()),
+        "granted": sorted(reader.control_accounts or ()), "own": sorted(reader.own_accounts),
         "control_account": query.control_account, "company_number": query.company_number,
         "last_name_key": last_name_key, "last_id": last_id, "limit": query.limit + 1,
     }  # fmt: skip
@@ -124,7 +129,7 @@ def _parameters(query: FindAccounts, reader: Reader) -> Parameters:
 
 def _are_soon_looked_through(shape: Shape, given: Parameters, reader: Reader) -> bool:
     """Return whether so few accounts are in question that each can be looked at."""
-    if not shape.postgresql:  # there is no other way
+    if not shape.postgresql or shape.owns:  # there is no other way, or there are few
         return True
     return not shape.anywhere and (reader.session.scalar(_size(shape), given) or 0) <= MOST_LOOKED_THROUGH
 
@@ -161,9 +166,7 @@ def _page(shape: Shape) -> sa.Select[Any]:
 def _first(shape: Shape) -> sa.Select[Any]:
     """Select the first accounts that fit, in order of name."""
     fit = sa.select(*_ORDER).where(*_conditions(shape))
-    if not shape.anywhere:
-        fit = fit.where(account.control_account.in_(_places(shape)))
-    return _in_order(fit, shape)
+    return _in_order(fit.where(*_seen(shape)), shape)
 
 
 def _first_of_each(shape: Shape) -> sa.Select[Any]:
@@ -193,8 +196,8 @@ def _count(shape: Shape) -> sa.Select[int]:
     fit = sa.select(account.id).where(*_conditions(shape))
     if shape.goes_by_place:
         fit = _of_each_place(_at_most(fit), shape)
-    elif not shape.anywhere:
-        fit = fit.where(account.control_account.in_(_places(shape)))
+    else:
+        fit = fit.where(*_seen(shape))
     return sa.select(sa.func.count()).select_from(_at_most(fit).subquery())
 
 
@@ -215,6 +218,19 @@ def _size(shape: Shape) -> sa.Select[int]:
     """Select how many live accounts hang under the control accounts in question."""
     live = sa.select(sa.func.sum(live_accounts.c.difference))
     return live.where(live_accounts.c.control_account.in_(_places(shape)))
+
+
+def _seen(shape: Shape) -> list[Condition]:
+    """Return the conditions that the caller may see an account, and that it hangs where it is looked for."""
+    if shape.anywhere:
+        return []
+    by_place = account.control_account.in_(_places(shape))
+    if not shape.owns:
+        return [by_place]
+    looked_for = _seen(replace(shape, everywhere=True, owns=False))
+    own = sa.and_(account.id.in_(sa.bindparam("own", expanding=True)), *looked_for)
+    # Where nothing is granted, to ask for it all the same would have every account looked at.
+    return [sa.or_(by_place, own) if shape.granted else own]
 
 
 def _conditions(shape: Shape) -> list[Condition]:

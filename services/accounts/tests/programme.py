@@ -31,6 +31,7 @@ from shared.messaging.envelope import Envelope, decode, encode
 from shared.messaging.transaction import Reader
 from shared.migrations import upgrade
 from shared.observability import Metrics
+from shared.rights import own_accounts
 from shared.service import Running
 from shared.settings import Settings
 from shared.web.app import service_app
@@ -72,6 +73,11 @@ def user(
         approvals=frozenset(approvals), on_behalf_of=on_behalf_of,
         grants=dict.fromkeys(functions() if granted is None else granted, frozenset(numbers)),
     )  # fmt: skip
+
+
+def holder(*accounts: str) -> Actor:
+    """Return the holder of these card accounts, to whom nothing is granted."""
+    return Actor(user_id="hal", party=Party.HOLDER, company="C-1", own_accounts=frozenset(accounts))
 
 
 OPERATOR = user(EVERYWHERE, party=Party.ISSUER)
@@ -241,7 +247,8 @@ class Programme:
     def read(self, query: Message, actor: Actor = OPERATOR) -> Any:
         """Answer a read."""
         with self.database.read() as session:
-            reader = Reader(session, actor, query.contract.function, self.now, self.settings)
+            own = own_accounts(actor, query.contract)
+            reader = Reader(session, actor, query.contract.function, self.now, self.settings, own)
             return service.queries[type(query)](query, reader)
 
     def profile(self, account: str) -> AccountProfile:

@@ -29,6 +29,7 @@ OTHER = "acc_" + "b" * 26
 CANCEL = f"/api/v1/accounts/{ACCOUNT}/cancel"
 SESSION = {
     "approvals": [],
+    "own_accounts": [],
     "lent": [],
     "second_factor_needed": False,
     "session_id": "ses_1",

@@ -1,5 +1,6 @@
 """Users: how they come, go, and come back."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,8 @@ from services.identity.enrolment import company_name, enrol_user
 from services.identity.entitlements import check_own, places_of, user_to_change
 from services.identity.first_sign_in import issue_access_code
 from services.identity.model import Company, User
-from services.identity.rules import role_named
+from services.identity.own_accounts import check_to_give, placed_accounts, tell_of_own_accounts
+from services.identity.rules import Role, role_named
 from services.identity.second_factor import remove_second_factor as remove_factor
 from services.identity.sessions import revoke_sessions_of
 from shared.actor import EVERYWHERE, Party
@@ -34,13 +36,17 @@ def enrol_new_user(command: EnrolUser, tx: Transaction) -> dict[str, Any]:
     """Enrol a user and, unless somebody has to vouch first, mail the access code (IDN-01, IDN-02)."""
     role = role_named(command.role)
     company = _company_of(command, role.party, tx)
+    own = _own_accounts_of(command, role, company, tx)
+    control_accounts = sorted(set(own.values())) if own else _control_accounts_of(command, company, tx)
     user = enrol_user(
         tx.session, name=command.name, party=role.party, company=command.company, role=command.role,
-        control_accounts=_control_accounts_of(command, company, tx), email=command.email, phone=command.phone,
+        control_accounts=control_accounts, own_accounts=own, email=command.email, phone=command.phone,
         language=command.language or Language(company.language if company else Language.ENGLISH),
         vouched_for=not (company and company.vouching_required), now=tx.now,
     )  # fmt: skip
     tx.add(user)
+    if own:
+        tell_of_own_accounts(user, before=(), given=own, taken=(), tx=tx)
     _invite(user, _opened(command.secret_phrase, tx), tx)
     return {"user": user.id}
 
@@ -58,6 +64,28 @@ def _company_of(command: EnrolUser, party: Party, tx: Transaction) -> Company | 
             "company_required", f"A user with the role {command.role} belongs to a company.", "company"
         )
     return tx.one(Company, command.company, "company")
+
+
+def _own_accounts_of(
+    command: EnrolUser, role: Role, company: Company | None, tx: Transaction
+) -> Mapping[str, str]:
+    """Return the card accounts that the new user holds, each with its control account; none but for a holder."""
+    field = "account_ids"
+    if not role.holds or company is None:
+        if command.account_ids:
+            raise Rejected(
+                "account_not_allowed", f"A user with the role {command.role} holds no card account.", field
+            )
+        return {}
+    if not command.account_ids:
+        raise Rejected("account_required", "Say which card accounts the user holds.", field)
+    if command.control_accounts:
+        raise Rejected(
+            "control_account_not_allowed", "A holder works over no control account.", "control_accounts"
+        )
+    accounts = placed_accounts(command.account_ids, tx, field)
+    check_to_give(accounts, company, tx, field)
+    return accounts
 
 
 def _control_accounts_of(command: EnrolUser, company: Company | None, tx: Transaction) -> list[str]:

@@ -117,6 +117,19 @@ def upgrade() -> None:
         batch_op.create_index("ix_user_user_id", ["user_id"], unique=True)
 
     op.create_table(
+        "own_account",
+        sa.Column("account_id", sa.String(length=30), nullable=False),
+        sa.Column("user", sa.String(length=30), nullable=False),
+        sa.Column("control_account", sa.String(length=15), nullable=False),
+        sa.Column("placed", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["user"], ["user.id"], name="fk_own_account_user"),
+        sa.PrimaryKeyConstraint("account_id"),
+    )
+    with op.batch_alter_table("own_account", schema=None) as batch_op:
+        batch_op.create_index("ix_own_account_control_account", ["control_account"], unique=False)
+        batch_op.create_index("ix_own_account_user", ["user"], unique=False)
+
+    op.create_table(
         "access_code",
         sa.Column("user", sa.String(length=30), nullable=False),
         sa.Column("phrase_hash", sa.String(length=200), nullable=False),

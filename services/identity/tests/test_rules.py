@@ -18,8 +18,10 @@ def functions_in_use() -> set[str]:
     return set(functions())
 
 
-def test_every_function_belongs_to_a_role() -> None:
-    assert functions_in_use() - {function for role in ROLES.values() for function in role.functions} == set()
+def test_every_function_belongs_to_a_role_or_to_holders_alone() -> None:
+    """IDN-06: what only a holder does, with the own card account, is no grant."""
+    for function in functions_in_use() - {name for role in ROLES.values() for name in role.functions}:
+        assert all(contract.holder for contract in functions()[function]), function
 
 
 def test_no_role_has_a_function_that_no_contract_asks_for() -> None:

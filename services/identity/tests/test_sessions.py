@@ -28,6 +28,7 @@ def test_a_session_says_who_it_is_and_what_may_be_done_where(identity: Identity)
         "company": "C-1",
         "second_factor_needed": False,
         "approvals": [],
+        "own_accounts": [],
         "grants": [[functions, ["100000000000001", "100000000000002"]]],
         "lent": [],
     }

@@ -67,6 +67,14 @@ def reminder(to: Recipient, comment: str | None = None) -> PaymentReminderAsked:
     )  # fmt: skip
 
 
+def paper_off(to: Recipient, *, by_holder: bool = False) -> PaperStatementsEnded:
+    first_name, _, last_name = to.name.partition(" ")
+    return PaperStatementsEnded(
+        account_id="acc_" + 26 * "0", control_account=ACCOUNTS[0], first_name=first_name, last_name=last_name, email=to.email,
+        language=to.language, by_holder=by_holder,
+    )  # fmt: skip
+
+
 def ready(to: Recipient, balance: int) -> StatementAnnounced:
     first_name, _, last_name = to.name.partition(" ")
     return StatementAnnounced(
@@ -131,16 +139,10 @@ def told(to: Recipient) -> dict[str, tuple[Message, list[str]]]:
             reminder(to, "Sorry for the trouble."),
             ["1", "234", "56", "EUR", "2026", "Sorry for the trouble."],
         ),
-        "paper off": (
-            PaperStatementsEnded(
-                account_id="acc_" + 26 * "0",
-                control_account=ACCOUNTS[0],
-                first_name=to.name.partition(" ")[0],
-                last_name=to.name.partition(" ")[2],
-                email=to.email,
-                language=to.language,
-            ),
-            ["https://cards.example.org"],
+        "paper off": (paper_off(to), ["https://cards.example.org", "09:00 UTC"]),
+        "paper off, by the holder": (
+            paper_off(to, by_holder=True),
+            ["https://cards.example.org", "09:00 UTC"],
         ),
         "statement, to be paid": (
             ready(to, 123_456),

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from services.statements.jobs.delivery import queue_ready
 from services.statements.jobs.standings import AGE_DEBTS
 from services.statements.model import card_account, control_account, ledger_account, statement
+from services.statements.queries.billing import is_online_only
 from services.statements.queries.cycles import cycles_due
 from services.statements.rules import next_closing
 from services.statements.short_runs import in_short_runs
@@ -39,7 +40,7 @@ def _close_some(tx: Transaction) -> int | None:
     closed = issued = finished = 0
     for place in tx.session.execute(cycles_due(today)).all():
         closes_on = next_closing(place.closed_through, place.billing_cycle_day)
-        done, made = _close(place.number, closes_on, tx)
+        done, made = _close(place, closes_on, tx)
         closed, issued = closed + done, issued + made
         if done < CLOSED_AT_ONCE:
             finished += _finish(place.number, closes_on, tx)
@@ -51,12 +52,12 @@ def _close_some(tx: Transaction) -> int | None:
     return issued
 
 
-def _close(number: str, closes_on: date, tx: Transaction) -> tuple[int, int]:
+def _close(place: Any, closes_on: date, tx: Transaction) -> tuple[int, int]:
     """Close the next ledger accounts; returns how many, and how many statements that made.
 
     One on which nothing stands and nothing happened gets none. What others have in hand is passed over.
     """
-    session = tx.session
+    session, number = tx.session, place.number
     ids = session.scalars(_NEXT, {"number": number, "closes_on": closes_on, "most": CLOSED_AT_ONCE}).all()
     if not ids:
         return 0, 0
@@ -64,6 +65,7 @@ def _close(number: str, closes_on: date, tx: Transaction) -> tuple[int, int]:
     facts = {
         **rows_parameter(session, [(id_, new_id("stm")) for id_ in ids]),
         "number": number, "closes_on": closes_on, "due_on": due_on,
+        "option": place.statement_option,
     }  # fmt: skip
     issuing, counting = _statements(postgresql_=is_postgresql(session))
     made = [IssuedStatement(**row) for row in session.execute(issuing, facts).mappings()]
@@ -111,6 +113,7 @@ def _statements(*, postgresql_: bool) -> tuple[sa.Executable, sa.Executable]:
         **_SINCE,
         "balance": _ACCOUNT.balance,
         "debits_to_date": _ACCOUNT.debits,
+        "on_paper": ~is_online_only(sa.bindparam("option", type_=sa.String)),
     }
     source = given.join(ledger_account, _ACCOUNT.id == given.c.ledger_account).outerjoin(
         card_account, card_account.c.id == _ACCOUNT.id
@@ -119,7 +122,13 @@ def _statements(*, postgresql_: bool) -> tuple[sa.Executable, sa.Executable]:
     issuing = (
         sa.insert(statement)
         .from_select(list(made), sa.select(*made.values()).select_from(source).where(_HAS_SOMETHING))
-        .returning(issued.id.label("statement_id"), issued.account_id, issued.balance, issued.currency)
+        .returning(
+            issued.id.label("statement_id"),
+            issued.account_id,
+            issued.balance,
+            issued.currency,
+            issued.on_paper,
+        )
     )
     counting = (
         sa.update(ledger_account)

@@ -6,8 +6,10 @@ import orjson
 import sqlalchemy as sa
 
 from services.statements.model import card_account, control_account, paper_off_due, ready_due, statement
+from services.statements.queries.billing import SET_UP, is_online_only
 from services.statements.queries.cycles import cycles_due
 from shared.contracts.statements import PaperStatementsEnded, StatementAnnounced
+from shared.contracts.structure import StatementOption
 from shared.contracts.types import Language
 from shared.database import given_values, is_postgresql, values_parameter
 from shared.days import day_of
@@ -22,10 +24,15 @@ _STEPS_AT_ONCE = 100
 
 
 def tell_paper_off(tx: Transaction) -> int:
-    """Tell of the next holders who get no paper any more, and return how many; each is told of by one worker."""
+    """Tell of the next holders who get no paper any more, and return how many; each is told of by one worker.
+
+    Who asked for that and what the control account says may be heard in any order: who still gets paper waits.
+    """
     some = (
-        sa.select(card_account, paper_off_due.c.language)
+        sa.select(card_account, paper_off_due.c.language, SET_UP.c.statement_option)
         .join(paper_off_due, paper_off_due.c.account_id == card_account.c.id)
+        .join(SET_UP, SET_UP.c.number == card_account.c.control_account)
+        .where(is_online_only(SET_UP.c.statement_option))
         .limit(_TOLD_AT_ONCE)
         .with_for_update(of=paper_off_due, skip_locked=True)
     )
@@ -37,6 +44,7 @@ def tell_paper_off(tx: Transaction) -> int:
             account_id=holder.id, control_account=holder.control_account, first_name=holder.first_name,
             last_name=holder.last_name, email=holder.email,
             language=Language(holder.language),
+            by_holder=holder.statement_option == StatementOption.HOLDER_CHOICE,
         )  # fmt: skip
         tx.publish(told, subject=holder.id)
     if len(holders) == _TOLD_AT_ONCE:

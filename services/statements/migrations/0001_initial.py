@@ -35,6 +35,8 @@ def upgrade() -> None:
         sa.Column("named", sa.Integer(), nullable=False),
         sa.Column("placed", sa.Integer(), nullable=False),
         sa.Column("coded", sa.Integer(), nullable=False),
+        sa.Column("delivery", sa.String(length=20), nullable=True),
+        sa.Column("chosen", sa.Integer(), server_default="0", nullable=False),
         sa.Column("opened_on", sa.Date(), nullable=False),
         sa.Column("last_used_on", sa.Date(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -215,6 +217,7 @@ def upgrade() -> None:
         sa.Column("debits", sa.BigInteger(), nullable=False),
         sa.Column("balance", sa.BigInteger(), nullable=False),
         sa.Column("debits_to_date", sa.BigInteger(), nullable=False),
+        sa.Column("on_paper", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("ledger_account", "cycle", name="statement_of_cycle"),
     )

@@ -1,6 +1,6 @@
 """The paper of a statement: no contract, as what is answered is a file."""
 
-from flask import Blueprint, Response, g
+from flask import Blueprint, Response
 
 from services.statements.papers.pdf import as_pdf
 from services.statements.papers.tables import as_csv, as_xlsx
@@ -10,10 +10,8 @@ from shared.contracts.papers import PaperAsked, PaperForm
 from shared.contracts.schema import strict
 from shared.contracts.statements import GetStatement
 from shared.contracts.types import Language
-from shared.messaging.transaction import Reader
 from shared.service import Running
-from shared.web.app import json_body
-from shared.web.problems import function_not_granted
+from shared.web.app import admit, json_body, reader_of
 
 
 def paper_endpoints(running: Running) -> Blueprint:
@@ -23,12 +21,9 @@ def paper_endpoints(running: Running) -> Blueprint:
     @endpoints.post("/statements/<statement_id>/paper")
     def paper(statement_id: str) -> Response:
         asked: PaperAsked = strict(PaperAsked).load(json_body())
-        function = GetStatement.contract.function or ""
-        if not g.actor.may(function):
-            raise function_not_granted(function)
+        admit(GetStatement.contract)
         with running.database.read() as session:
-            reader = Reader(session, g.actor, function, running.clock(), running.settings)
-            found = paper_of(statement_id, reader)
+            found = paper_of(statement_id, reader_of(GetStatement.contract, session, running))
         return Response(_written(found, asked, running), content_type=asked.form.media_type)
 
     return endpoints

@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from services.statements.model import card_account, control_account, ledger_account
-from shared.contracts.structure import DEFAULT_SETTINGS, BillingModel
+from shared.contracts.accounts import StatementDelivery
+from shared.contracts.structure import DEFAULT_SETTINGS, BillingModel, StatementOption
 from shared.database import given_values, is_postgresql, values_parameter
 
 _BASIC, _ABOVE, _MASTER = (control_account.alias(name) for name in ("basic", "intermediate", "master"))
-_SETTINGS = ("billing_cycle_day", "billing_model", "billing_currency")
+_SETTINGS = ("billing_cycle_day", "billing_model", "billing_currency", "statement_option")
 
 
 def _inherited(name: str) -> sa.ColumnElement[Any]:
@@ -42,6 +43,16 @@ IS_CENTRAL = SET_UP.c.billing_model == BillingModel.CENTRAL.value
 
 BILLED_ON = sa.case((IS_CENTRAL, SET_UP.c.number), else_=card_account.c.id)
 """The id of the ledger account on which a card account's transactions stand, for a select that joins it with `SET_UP`."""
+
+
+def is_online_only(option: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return the condition that a card account has its statements on no paper, under this option in force (STM-04)."""
+    by_holder = sa.and_(
+        option == StatementOption.HOLDER_CHOICE.value,
+        sa.func.coalesce(card_account.c.delivery, "") == StatementDelivery.PDF_ONLY.value,
+    )
+    return sa.or_(option == StatementOption.PAPER_OFF.value, by_holder)
+
 
 BILLED_IN = sa.func.coalesce(ledger_account.c.currency, SET_UP.c.billing_currency)
 """The currency of that ledger account, whether it is there yet or not, for a select that joins `ledger_account` too."""

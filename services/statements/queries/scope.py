@@ -17,9 +17,19 @@ def under(numbers: Iterable[str]) -> sa.Select[str]:
     return sa.select(SET_UP.c.number).where(sa.or_(*(level.in_(wanted) for level in levels)))
 
 
-def within(reader: Reader, column: sa.ColumnElement[str]) -> Sequence[sa.ColumnElement[bool]]:
-    """Return the conditions under which a column names a basic control account that the caller may see."""
-    return [] if reader.control_accounts is None else [column.in_(under(reader.control_accounts))]
+def within(
+    reader: Reader, column: sa.ColumnElement[str], account: sa.ColumnElement[str] | None = None
+) -> Sequence[sa.ColumnElement[bool]]:
+    """Return the conditions under which a column names a basic control account that the caller may see.
+
+    What ``account`` names is seen by its holder too, wherever it is.
+    """
+    if reader.control_accounts is None:
+        return []
+    seen = column.in_(under(reader.control_accounts))
+    if account is None or not reader.own_accounts:
+        return [seen]
+    return [sa.or_(seen, account.in_(sorted(reader.own_accounts)))]
 
 
 def transaction_paths(session: orm.Session, ids: Sequence[str]) -> dict[str, list[str]]:

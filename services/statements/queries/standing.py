@@ -36,7 +36,10 @@ def get_account_summary(query: GetAccountSummary, reader: Reader) -> AccountSumm
         )
         .join(SET_UP, SET_UP.c.number == card_account.c.control_account)
         .outerjoin(ledger_account, ledger_account.c.id == card_account.c.id)
-        .where(card_account.c.id == query.account_id, *within(reader, card_account.c.control_account))
+        .where(
+            card_account.c.id == query.account_id,
+            *within(reader, card_account.c.control_account, card_account.c.id),
+        )
     ).one_or_none()
     if row is None:
         raise NotFound("card account", "account_id")

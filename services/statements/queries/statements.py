@@ -73,7 +73,7 @@ def _visible(reader: Reader) -> sa.Select[Any]:
     return (
         sa.select(statement)
         .outerjoin(card_account, card_account.c.id == statement.c.account_id)
-        .where(*within(reader, _PLACE))
+        .where(*within(reader, _PLACE, statement.c.account_id))
     )
 
 

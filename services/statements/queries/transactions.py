@@ -61,9 +61,9 @@ _OF_ONE_CYCLE = frozenset({TransactionView.UNBILLED, TransactionView.BILLED})
 
 def list_transactions(query: ListTransactions, reader: Reader) -> Page[Transaction]:
     """List the transactions of a card account, the latest first; those of one cycle whole, others of the last six months."""
-    visible = sa.exists().where(
-        card_account.c.id == query.account_id, *within(reader, card_account.c.control_account)
-    )
+    account = card_account.c
+    seen = within(reader, account.control_account, account.id)
+    visible = sa.exists().where(account.id == query.account_id, *seen)
     if not reader.session.scalar(sa.select(visible)):
         raise NotFound("card account", "account_id")
     criteria = [posting.c.account_id == query.account_id, _CYCLES[query.view], *_criteria(query)]

@@ -44,6 +44,7 @@ from shared.messaging.dispatch import Dispatcher
 from shared.messaging.envelope import Envelope, decode, encode
 from shared.messaging.transaction import Reader
 from shared.observability import Metrics
+from shared.rights import own_accounts
 from shared.settings import Settings
 
 KEYS: dict[str, Any] = make_keys()
@@ -185,7 +186,8 @@ class Programme:
         function = question.contract.function or ""
         asking = actor or Actor(user_id="op", party=Party.ISSUER, grants={function: frozenset({EVERYWHERE})})
         with self.database.read() as session:
-            reader = Reader(session, asking, function, self.now, self.settings)
+            own = own_accounts(asking, question.contract)
+            reader = Reader(session, asking, function, self.now, self.settings, own)
             return service.queries[type(question)](question, reader)
 
     def summary(self, account: str) -> AccountSummary:

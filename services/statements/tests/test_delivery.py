@@ -8,24 +8,49 @@ import pytest
 
 from services.statements.jobs import closing
 from services.statements.model import ready_due
-from services.statements.tests.programme import KYOTO, SALES, TRAVEL, Programme
-from shared.contracts.statements import PaperStatementsEnded, StatementAnnounced
-from shared.contracts.structure import StatementDeliveryChanged, StatementOption
+from services.statements.tests.programme import BASICS, KYOTO, SALES, TRAVEL, Programme
+from shared.contracts.accounts import AccountDeliveryChanged, StatementDelivery
+from shared.contracts.statements import PaperStatementsEnded, StatementAnnounced, StatementsIssued
+from shared.contracts.structure import (
+    BillingModel,
+    ControlAccountSettingsChanged,
+    StatementDeliveryChanged,
+    StatementOption,
+)
 from shared.contracts.types import Language
 
-ON, OFF = StatementOption.PAPER_ON, StatementOption.PAPER_OFF
+ON, OFF, CHOICE = StatementOption.PAPER_ON, StatementOption.PAPER_OFF, StatementOption.HOLDER_CHOICE
+PAPER, PDF = StatementDelivery.PAPER_AND_PDF, StatementDelivery.PDF_ONLY
 
 
-def changed(option: StatementOption, former: StatementOption = ON) -> StatementDeliveryChanged:
-    return StatementDeliveryChanged(
-        number=SALES, option=option, former=former, version=2, language=Language.GERMAN
+def changed(
+    option: StatementOption, former: StatementOption = ON, version: int = 2
+) -> tuple[ControlAccountSettingsChanged, StatementDeliveryChanged]:
+    """Return what accounts tells when the option of a control account changes."""
+    return (
+        ControlAccountSettingsChanged(
+            number=SALES, version=version, billing_currency=BASICS[SALES], statement_option=option
+        ),
+        StatementDeliveryChanged(
+            number=SALES, option=option, former=former, version=version, language=Language.GERMAN
+        ),
+    )
+
+
+def chosen(account: str, delivery: StatementDelivery, version: int = 2) -> AccountDeliveryChanged:
+    return AccountDeliveryChanged(
+        account_id=account,
+        control_account=SALES,
+        delivery=delivery,
+        version=version,
+        language=Language.FRENCH,
     )
 
 
 def test_every_holder_below_is_told_once(programme: Programme) -> None:
     ada, bob = programme.open(email="ada@example.org"), programme.open()
     programme.open(KYOTO)
-    programme.hear(changed(OFF))
+    programme.hear(*changed(OFF))
     programme.work()
     programme.pass_by(days=1)
     told = {event.account_id: event for event in programme.events(PaperStatementsEnded)}
@@ -40,9 +65,87 @@ def test_every_holder_below_is_told_once(programme: Programme) -> None:
 
 def test_nobody_is_told_what_is_taken_back_before(programme: Programme) -> None:
     programme.open()
-    programme.hear(changed(OFF), changed(ON, OFF))
+    programme.hear(*changed(OFF), *changed(ON, OFF, 3))
     programme.work()
     assert programme.events(PaperStatementsEnded) == []
+
+
+def told_of(programme: Programme) -> list[tuple[str, bool, Language]]:
+    """Return who was told, a minute on, of the end of paper since the last time, by whose choice, in which language."""
+    before = len(programme.events(PaperStatementsEnded))
+    programme.pass_by(minutes=1)
+    told = programme.events(PaperStatementsEnded)[before:]
+    return [(event.account_id, event.by_holder, event.language) for event in told]
+
+
+def test_a_holder_who_wants_no_paper_is_told_so_once(programme: Programme) -> None:
+    ada, bob = programme.open(), programme.open()
+    programme.hear(*changed(CHOICE))
+    programme.hear(chosen(ada, PDF), chosen(bob, PDF), chosen(bob, PAPER, 3))
+    assert told_of(programme) == [(ada, True, Language.FRENCH)]
+    programme.hear(chosen(ada, PDF), chosen(ada, PAPER, 3))
+    assert told_of(programme) == []
+
+
+def test_what_the_control_account_says_overrides_a_choice(programme: Programme) -> None:
+    """Paper for all is paper for all; where the choice is the holders' again, each has what was chosen."""
+    ada, bob = programme.open(), programme.open()
+    programme.hear(*changed(CHOICE), chosen(ada, PDF), *changed(ON, CHOICE, 3))
+    assert told_of(programme) == []
+    programme.hear(*changed(CHOICE, ON, 4))
+    assert told_of(programme) == [(ada, True, Language.GERMAN)]
+    programme.hear(*changed(OFF, CHOICE, 5))
+    assert sorted(told_of(programme)) == sorted((id_, False, Language.GERMAN) for id_ in (ada, bob))
+
+
+def test_a_choice_that_overtakes_the_option_waits_for_it(programme: Programme) -> None:
+    ada = programme.open()
+    programme.hear(chosen(ada, PDF))
+    assert told_of(programme) == []
+    programme.hear(*changed(CHOICE))
+    assert told_of(programme) == [(ada, True, Language.FRENCH)]
+
+
+@pytest.mark.parametrize(
+    ("option", "choice", "on_paper"),
+    [
+        (None, None, True),
+        (ON, PDF, True),
+        (OFF, PAPER, False),
+        (OFF, None, False),
+        (CHOICE, None, True),
+        (CHOICE, PAPER, True),
+        (CHOICE, PDF, False),
+    ],
+)
+def test_a_statement_goes_out_on_paper_or_not_as_is_in_force_at_its_closing(
+    programme: Programme, option: StatementOption | None, choice: StatementDelivery | None, *, on_paper: bool
+) -> None:
+    """STM-04: the statement says so, and so does the event that whoever prints hears."""
+    account = issued(programme)
+    programme.hear(*(changed(option) if option else ()), *([chosen(account, choice)] if choice else ()))
+    programme.go_to(date(2026, 3, 10))
+    programme.hear(*changed(OFF if on_paper else ON, version=9))
+    (made,) = programme.statements(account)
+    assert made.on_paper is on_paper
+    told = [one for event in programme.events(StatementsIssued) for one in event.statements]
+    assert [(one.account_id, one.on_paper) for one in told] == [(account, on_paper)]
+
+
+def test_a_company_that_is_billed_gets_paper_unless_that_is_off(programme: Programme) -> None:
+    """No holder chooses for the company."""
+    account = programme.open(TRAVEL)
+    programme.spend(account, 100)
+    programme.hear(
+        ControlAccountSettingsChanged(
+            number=TRAVEL, version=2, billing_currency="EUR", billing_model=BillingModel.CENTRAL,
+            statement_option=CHOICE,
+        ),
+        chosen(account, PDF),
+    )  # fmt: skip
+    programme.go_to(date(2026, 3, 10))
+    (made,) = programme.statements(TRAVEL)
+    assert made.on_paper
 
 
 def issued(programme: Programme, **holder: Any) -> str:
@@ -54,7 +157,7 @@ def issued(programme: Programme, **holder: Any) -> str:
 
 def test_a_holder_is_told_once_of_each_statement(programme: Programme) -> None:
     """NOT-05: by mail, so whoever has no address is not; in the language in which holders there are written to."""
-    programme.hear(changed(OFF))
+    programme.hear(*changed(OFF))
     ada = issued(programme, email="ada@example.org")
     issued(programme)
     yen = programme.open(KYOTO, email="kei@example.org")

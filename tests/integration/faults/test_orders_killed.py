@@ -64,7 +64,9 @@ def store(installation: Installation) -> Database:
 def orders(installation: Installation, asked: list[str]) -> list[str]:
     """Return what is still to be done for these commands; others may have left something of theirs."""
     with store(installation).read() as session:
-        return list(session.scalars(sa.select(Order.id).where(Order.command_id.in_(asked)).order_by(Order.id)))
+        return list(
+            session.scalars(sa.select(Order.id).where(Order.command_id.in_(asked)).order_by(Order.id))
+        )
 
 
 def changed(installation: Installation, asked: list[str], before: list[str]) -> bool:
