@@ -303,7 +303,8 @@ import_finding = sa.Table(
     sa.Column("cells", sa.Text),
 )
 
-# What is posted and nobody's yet, with what its file says of whose it is.
+# What is posted and nobody's yet, with what its file says of whose it is: by any of that it is found again, in the order of
+# ``posting_id``.
 suspended = sa.Table(
     "suspended",
     metadata,
@@ -311,12 +312,45 @@ suspended = sa.Table(
     sa.Column("import_id", sa.String(30), nullable=False),
     sa.Column("line", sa.BigInteger, nullable=False),
     sa.Column("reason", sa.String(40), nullable=False),
-    sa.Column("number_hash", sa.String(64), index=True),
+    sa.Column("account_id", sa.String(30)),
+    sa.Column("number_hash", sa.String(64)),
     sa.Column("last_four", sa.String(4)),
     sa.Column("employee_id", sa.String(10)),
     sa.Column("cost_centre", sa.String(40)),
     sa.Column("universal_number", sa.String(25)),
     sa.Column("control_account", sa.String(15)),
+    sa.Index("suspended_of_import", "import_id", "posting_id"),
+    *(
+        sa.Index(
+            f"suspended_by_{name}",
+            name,
+            "posting_id",
+            postgresql_where=sa.text(f"{name} is not null"),
+            sqlite_where=sa.text(f"{name} is not null"),
+        )
+        for name in (
+            "account_id",
+            "number_hash",
+            "last_four",
+            "employee_id",
+            "cost_centre",
+            "universal_number",
+            "control_account",
+        )
+    ),
+)
+
+# What became known that suspense may have waited for: ``subject`` is a card account, a control account, or a file of which
+# all is to be looked at; ``through`` the last posting that was. ``because`` is the message that told of it, and
+# ``command_id`` what that came of. Nobody changes another's row, so that nobody who hears of something waits.
+suspense_due = sa.Table(
+    "suspense_due",
+    metadata,
+    sa.Column("id", sa.String(30), primary_key=True),
+    sa.Column("subject", sa.String(30), nullable=False),
+    sa.Column("through", sa.String(30), nullable=False),
+    sa.Column("because", sa.String(100), nullable=False),
+    sa.Column("command_id", sa.String(36), nullable=False),
 )
 
 # How the client books a posting, beside it as nobody changes a posting; what is null is as it was posted.

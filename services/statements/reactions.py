@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.statements.imports.suspense import look_again
 from services.statements.ledger import TELL_STANDINGS
 from services.statements.model import (
     card_account,
@@ -54,13 +55,17 @@ def note_control_account(event: ControlAccountOpened, tx: Transaction) -> None:
         opened_on=today,
         closed_through=today,
     )
+    look_again(event.number, tx)
+    here = sa.select(card_account.c.id).where(card_account.c.control_account == event.number)
+    for account_id in tx.session.scalars(here):  # what was opened here and overtook this
+        look_again(account_id, tx)
 
 
 def note_move(event: ControlAccountMoved, tx: Transaction) -> None:
     """Note under which other a control account lies now; what is billed below it inherits from there."""
-    _change(
-        control_account, event.number, control_account.c.placed, event.version, {"parent": event.parent}, tx
-    )
+    parent = {"parent": event.parent}
+    if _change(control_account, event.number, control_account.c.placed, event.version, parent, tx):
+        look_again(event.number, tx)
 
 
 def note_settings(event: ControlAccountSettingsChanged, tx: Transaction) -> None:
@@ -71,7 +76,8 @@ def note_settings(event: ControlAccountSettingsChanged, tx: Transaction) -> None
         "billing_currency": event.billing_currency,
         "statement_option": event.statement_option and event.statement_option.value,
     }
-    _change(control_account, event.number, control_account.c.configured, event.version, own, tx)
+    if _change(control_account, event.number, control_account.c.configured, event.version, own, tx):
+        look_again(event.number, tx)
 
 
 def note_delivery(event: StatementDeliveryChanged, tx: Transaction) -> None:
@@ -139,6 +145,7 @@ def note_account(event: AccountOpened, tx: Transaction) -> None:
     )
     _enter(standing_due, tx, account_id=event.account_id)
     tx.wake(TELL_STANDINGS)
+    look_again(event.account_id, tx)
 
 
 def note_transfer(event: AccountTransferred, tx: Transaction) -> None:
@@ -148,6 +155,7 @@ def note_transfer(event: AccountTransferred, tx: Transaction) -> None:
         tx.session.execute(
             sa.update(ledger_account).where(ledger_account.c.id == event.account_id).values(place)
         )
+        look_again(event.account_id, tx)
 
 
 def note_holder(event: AccountHolderChanged, tx: Transaction) -> None:
@@ -164,7 +172,8 @@ def note_accounting(event: AccountingChanged, tx: Transaction) -> None:
         "cost_centre": event.cost_centre,
         "universal_number": event.universal_number,
     }
-    _change(card_account, event.account_id, card_account.c.coded, event.version, fields, tx)
+    if _change(card_account, event.account_id, card_account.c.coded, event.version, fields, tx):
+        look_again(event.account_id, tx)
 
 
 def note_card(event: CardIssued, tx: Transaction) -> None:
@@ -177,6 +186,7 @@ def note_card(event: CardIssued, tx: Transaction) -> None:
             account_id=event.account_id,
             last_four=event.last_four,
         )
+        look_again(event.account_id, tx)
 
 
 def _names(first_name: str, last_name: str, embossed_name: str) -> dict[str, str]:

@@ -9,10 +9,11 @@ from services.statements.exports import handlers as export_handlers
 from services.statements.exports import making
 from services.statements.exports import queries as export_queries
 from services.statements.handlers import arrears, coding, correction, posting
-from services.statements.imports import forgetting
+from services.statements.imports import forgetting, looking_again
 from services.statements.imports import handlers as import_handlers
 from services.statements.imports import posting as import_posting
 from services.statements.imports import queries as import_queries
+from services.statements.imports.suspense import MATCH_SUSPENSE
 from services.statements.jobs import closing, delivery, standings
 from services.statements.ledger import TELL_STANDINGS
 from services.statements.model import metadata
@@ -75,6 +76,7 @@ service = Service(
         Job(name=TELL_STANDINGS, every=timedelta(seconds=1), run=standings.tell_standings),
         Job(name=standings.AGE_DEBTS, every=timedelta(minutes=1), run=standings.age_debts),
         Errand(name=import_posting.POST_IMPORTS, every=timedelta(seconds=1), run=import_posting.post_imports),
+        Errand(name=MATCH_SUSPENSE, every=timedelta(seconds=1), run=looking_again.match_suspense),
         Errand(name=making.MAKE_EXPORTS, every=timedelta(seconds=1), run=making.make_exports),
         Job(name="forget-imports", every=timedelta(seconds=10), run=forgetting.forget_imports),
         Job(name=delivery.TELL_PAPER_OFF, every=timedelta(minutes=1), run=delivery.tell_paper_off),

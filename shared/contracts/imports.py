@@ -32,11 +32,12 @@ class ImportState(StrEnum):
 
 
 class RowOutcome(StrEnum):
-    """What there is to say of a row of a file; of one that was posted to its account there is nothing."""
+    """What there is to say of a row of a file; of one that was posted to its account at once there is nothing."""
 
     REFUSED = "refused"
     SEEN = "seen"
     SUSPENDED = "suspended"
+    MATCHED = "matched"
 
 
 ImportId = Annotated[str, identifier("imp")]
@@ -84,8 +85,8 @@ class ControlTotalDifference:
 class ImportRow:
     """A file: how many rows it has, how many of them stand where, and how far it has come.
 
-    Of the rows that can be read, ``posted`` are in the ledger, of these ``suspended`` are nobody's yet; ``seen`` were
-    posted before.
+    Of the rows that can be read, ``posted`` are in the ledger, of these ``suspended`` are nobody's yet, and ``matched``
+    were not at first; ``seen`` were posted before.
     """
 
     import_id: str
@@ -103,6 +104,7 @@ class ImportRow:
     posted: int
     seen: int
     suspended: int
+    matched: int
     control_totals: int
     differing: int
     differences: list[ControlTotalDifference]

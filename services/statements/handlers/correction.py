@@ -5,7 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.statements.handlers.posting import check_currency, post, row_of
-from services.statements.model import entry, ledger_account, posting
+from services.statements.imports import suspense
+from services.statements.model import entry, ledger_account, posting, suspended
 from services.statements.queries.billing import Billed
 from services.statements.queries.scope import transaction_paths
 from services.statements.rules import CREDITS, counter_of
@@ -38,6 +39,8 @@ def correct_transaction(command: CorrectTransaction, tx: Transaction) -> dict[st
 
 def _wrong(id_: str, tx: Transaction) -> Any:
     """Return a posting, locked, that the actor may correct and that nobody has corrected yet."""
+    waiting = sa.select(suspended.c.posting_id).where(suspended.c.posting_id == id_)
+    is_suspended = tx.session.scalar(waiting.with_for_update()) is not None
     paths = transaction_paths(tx.session, [id_])
     found = tx.session.execute(
         sa.select(posting, ledger_account.c.control_account)
@@ -47,6 +50,12 @@ def _wrong(id_: str, tx: Transaction) -> Any:
     ).one_or_none()
     if found is None or not tx.actor.covers(tx.function or "", paths[id_]):
         raise NotFound("transaction", "transaction_id")
+    if is_suspended:
+        raise Rejected(
+            "in_suspense",
+            "Nobody knows yet whose this is; match it, and correct what is on the account then.",
+            "transaction_id",
+        )
     if found.kind == TransactionKind.CORRECTION:
         raise Rejected(
             "is_correction", "A correction is not corrected; correct what it stands for.", "transaction_id"
@@ -72,9 +81,10 @@ def _right(command: CorrectTransaction, billed: Billed, wrong: Any) -> int:
 
 
 def _counter(wrong: Any, tx: Transaction) -> str:
-    """Return the internal ledger account on the other side of what was wrong."""
+    """Return the internal ledger account on the other side of what was wrong, that before suspense where it came from there."""
+    first = wrong.source_key if wrong.source == suspense.SOURCE else wrong.id
     sides = tx.session.execute(
-        sa.select(entry.c.debit, entry.c.credit).where(entry.c.posting_id == wrong.id, entry.c.place == 1)
+        sa.select(entry.c.debit, entry.c.credit).where(entry.c.posting_id == first, entry.c.place == 1)
     ).one_or_none()
     if sides is None:  # nothing was moved
         return counter_of(TransactionKind(wrong.kind), wrong.currency)

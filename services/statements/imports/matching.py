@@ -1,11 +1,13 @@
 """Whose a row is: looked up for a whole batch at once, by one way after another until one names exactly one account."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.schema import CreateTable
 
 from services.statements.model import card_account, card_number, import_row
 from services.statements.queries.billing import IS_CENTRAL, SET_UP
@@ -21,6 +23,32 @@ IS_IN_HAND = sa.and_(
     import_row.c.line <= in_hand["last"],
 )
 """The rows of the batch: those of a file between two of its lines."""
+
+POINTERS = {
+    "account_id": "account_id",
+    "card_number": "number_hash",
+    "last_four": "last_four",
+    "employee_id": "employee_id",
+    "cost_centre": "cost_centre",
+    "universal_number": "universal_number",
+    "control_account": "control_account",
+}
+"""In which column of a row stands what a way goes by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows whose accounts are looked for: a table with a line for each and the columns of `POINTERS`, and which are meant."""
+
+    table: sa.Table
+    are_meant: sa.ColumnElement[bool]
+
+    def pointer(self, name: str) -> sa.Column[Any]:
+        """Return the column in which stands what a way goes by."""
+        return self.table.c[POINTERS[name]]
+
+
+BATCH_OF_A_FILE = Rows(import_row, IS_IN_HAND)
 
 match = sa.Table(
     "import_match",
@@ -39,24 +67,13 @@ match = sa.Table(
 Without an account it is the control account itself that was found. A table of the connection costs no log and no vacuum.
 """
 
-POINTERS = {
-    "account_id": import_row.c.account_id,
-    "card_number": import_row.c.number_hash,
-    "last_four": import_row.c.last_four,
-    "employee_id": import_row.c.employee_id,
-    "cost_centre": import_row.c.cost_centre,
-    "universal_number": import_row.c.universal_number,
-    "control_account": import_row.c.control_account,
-}
-"""In which column of a row stands what a way goes by."""
-
-_FITS: Mapping[str, sa.ColumnElement[bool]] = {
-    "account_id": card_account.c.id == POINTERS["account_id"],
-    "card_number": card_number.c.number_hash == POINTERS["card_number"],
-    "last_four": card_number.c.last_four == POINTERS["last_four"],
-    "employee_id": card_account.c.employee_id == POINTERS["employee_id"],
-    "cost_centre": card_account.c.cost_centre == POINTERS["cost_centre"],
-    "universal_number": card_account.c.universal_number == POINTERS["universal_number"],
+_KNOWN: Mapping[str, sa.Column[Any]] = {
+    "account_id": card_account.c.id,
+    "card_number": card_number.c.number_hash,
+    "last_four": card_number.c.last_four,
+    "employee_id": card_account.c.employee_id,
+    "cost_centre": card_account.c.cost_centre,
+    "universal_number": card_account.c.universal_number,
 }
 _BY_CARD = {"card_number", "last_four"}
 _UNIQUE = {"account_id", "card_number"}
@@ -70,65 +87,73 @@ _WAY = sa.bindparam("way", type_=sa.SmallInteger)
 _HOW_MANY = sa.select(sa.func.count()).select_from(match).where(match.c.accounts == 1)
 
 
+def clear(session: orm.Session, *tables: sa.Table) -> None:
+    """See to it that temporary tables are there, and that nothing is in them."""
+    for table in tables:
+        session.execute(CreateTable(table, if_not_exists=True))
+        session.execute(sa.delete(table))
+
+
 def find_accounts(
     session: orm.Session,
+    rows: Rows,
     ways: Sequence[Sequence[str]],
     below: str | None,
-    rows: Mapping[str, Any],
+    counts: Mapping[str, Any],
     here: Mapping[str, Any],
 ) -> None:
-    """Note for the rows of the batch which account each belongs to.
+    """Note in `match`, which is empty, which account each of the rows belongs to.
 
-    ``rows`` says how many there are, and how many of these have each pointer. ``below`` is the control account below which
-    accounts are looked for; none stands for everywhere.
+    ``counts`` says how many ``rows`` there are, and how many of these have each pointer; ``here`` has the parameters by
+    which they are meant. ``below`` is the control account below which accounts are looked for; none stands for everywhere.
     """
     for place, way in enumerate(ways):
-        if all(rows[name] for name in way):
-            statement = _finding(tuple(way), narrowed=below is not None)
+        if all(counts[name] for name in way):
+            statement = _finding(rows, tuple(way), narrowed=below is not None)
             session.execute(statement, {**here, "below": below, "way": place})
-            if session.scalar(_HOW_MANY) == rows["rows"]:
+            if session.scalar(_HOW_MANY) == counts["rows"]:
                 return
 
 
 @cache
-def _finding(way: tuple[str, ...], *, narrowed: bool) -> sa.Insert:
+def _finding(rows: Rows, way: tuple[str, ...], *, narrowed: bool) -> sa.Insert:
     """Note how many accounts every value of this way together leads to, and which where it is one."""
     if "control_account" in way:
-        found, place = _control_accounts(), SET_UP.c.number
+        found, place = _control_accounts(rows), SET_UP.c.number
     elif _UNIQUE & set(way):
-        found, place = _only_accounts(way), card_account.c.control_account
+        found, place = _only_accounts(rows, way), card_account.c.control_account
     else:
-        found, place = _accounts(way), card_account.c.control_account
-    found = found.where(IS_IN_HAND, _is_not_found())
+        found, place = _accounts(rows, way), card_account.c.control_account
+    found = found.where(rows.are_meant, _is_not_found(rows))
     if narrowed:
         found = found.where(place.in_(_BELOW))
     return sa.insert(match).from_select([column.name for column in match.c], found)
 
 
-def _accounts(way: tuple[str, ...]) -> sa.Select[Any]:
-    different = sa.func.count(card_account.c.id.distinct())
-    found = sa.select(import_row.c.line, _WAY, *map(sa.func.min, _NOTED), different)
-    return found.select_from(_rows_with_accounts(way)).group_by(import_row.c.line)
+def _accounts(rows: Rows, way: tuple[str, ...]) -> sa.Select[Any]:
+    different, line = sa.func.count(card_account.c.id.distinct()), rows.table.c.line
+    found = sa.select(line, _WAY, *map(sa.func.min, _NOTED), different)
+    return found.select_from(_rows_with_accounts(rows, way)).group_by(line)
 
 
-def _only_accounts(way: tuple[str, ...]) -> sa.Select[Any]:
-    return sa.select(import_row.c.line, _WAY, *_NOTED, _ONE).select_from(_rows_with_accounts(way))
+def _only_accounts(rows: Rows, way: tuple[str, ...]) -> sa.Select[Any]:
+    return sa.select(rows.table.c.line, _WAY, *_NOTED, _ONE).select_from(_rows_with_accounts(rows, way))
 
 
-def _control_accounts() -> sa.Select[Any]:
+def _control_accounts(rows: Rows) -> sa.Select[Any]:
     """Select the control accounts whose numbers rows give, where these are billed centrally."""
-    rows = import_row.join(SET_UP, SET_UP.c.number == POINTERS["control_account"])
-    found = sa.select(import_row.c.line, _WAY, sa.null(), SET_UP.c.number, sa.null(), _ONE)
-    return found.select_from(rows).where(IS_CENTRAL)
+    named = rows.table.join(SET_UP, SET_UP.c.number == rows.pointer("control_account"))
+    found = sa.select(rows.table.c.line, _WAY, sa.null(), SET_UP.c.number, sa.null(), _ONE)
+    return found.select_from(named).where(IS_CENTRAL)
 
 
-def _rows_with_accounts(way: tuple[str, ...]) -> sa.FromClause:
+def _rows_with_accounts(rows: Rows, way: tuple[str, ...]) -> sa.FromClause:
     accounts: sa.FromClause = card_account
     if _BY_CARD & set(way):
         accounts = accounts.join(card_number, card_number.c.account_id == card_account.c.id)
-    return import_row.join(accounts, sa.and_(*(_FITS[name] for name in way)))
+    return rows.table.join(accounts, sa.and_(*(_KNOWN[name] == rows.pointer(name) for name in way)))
 
 
-def _is_not_found() -> sa.ColumnElement[bool]:
+def _is_not_found(rows: Rows) -> sa.ColumnElement[bool]:
     found = match.alias("earlier")
-    return ~sa.exists().where(found.c.line == import_row.c.line, found.c.accounts == 1)
+    return ~sa.exists().where(found.c.line == rows.table.c.line, found.c.accounts == 1)

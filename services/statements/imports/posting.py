@@ -11,9 +11,17 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 from sqlalchemy import orm
-from sqlalchemy.schema import CreateTable
 
-from services.statements.imports.matching import IS_IN_HAND, POINTERS, find_accounts, in_hand, match
+from services.statements.imports.matching import (
+    BATCH_OF_A_FILE,
+    IS_IN_HAND,
+    POINTERS,
+    clear,
+    find_accounts,
+    in_hand,
+    match,
+)
+from services.statements.imports.suspense import WHY_NOBODY, look_again
 from services.statements.ledger import COLUMNS, TELL_STANDINGS, Stage
 from services.statements.model import (
     file_import,
@@ -62,10 +70,10 @@ def _post_batch(found: Any, tx: Transaction) -> int:
         _finish(found, tx)
         return 0
     here["last"] = due["last"]
-    for table in (match, batch):
-        session.execute(CreateTable(table, if_not_exists=True))
-        session.execute(sa.delete(table))
-    find_accounts(session, orjson.loads(found.find_by), found.control_account, dict(due), here)
+    clear(session, match, batch)
+    find_accounts(
+        session, BATCH_OF_A_FILE, orjson.loads(found.find_by), found.control_account, dict(due), here
+    )
     facts = {
         "today": day_of(tx.now, tx.settings.time_zone),
         "source": source_of(found),
@@ -96,7 +104,7 @@ def source_of(found: Any) -> str:
 
 
 _next_rows = (
-    sa.select(import_row.c.line, *(column.label(name) for name, column in POINTERS.items()))
+    sa.select(import_row.c.line, *(BATCH_OF_A_FILE.pointer(name).label(name) for name in POINTERS))
     .where(import_row.c.import_id == in_hand["import_id"], import_row.c.line > in_hand["position"])
     .order_by(import_row.c.line)
     .limit(sa.bindparam("batch", type_=sa.Integer))
@@ -221,12 +229,7 @@ _IN_SUSPENSE = sa.insert(import_finding).from_select(
         batch.c.line,
         sa.literal(RowOutcome.SUSPENDED.value),
         batch.c.reason,
-        sa.case(
-            (batch.c.reason == "other_currency", "Its account is billed in another currency."),
-            (batch.c.reason == "several_accounts", "More than one account fits."),
-            else_="No account fits.",
-        )
-        + " It stands in suspense until it is matched.",
+        sa.case(WHY_NOBODY, value=batch.c.reason),
     ).where(_suspended_now),
 )
 _WAITING = sa.insert(suspended).from_select(
@@ -236,6 +239,7 @@ _WAITING = sa.insert(suspended).from_select(
         import_row.c.import_id,
         batch.c.line,
         batch.c.reason,
+        import_row.c.account_id,
         import_row.c.number_hash,
         import_row.c.last_four,
         import_row.c.employee_id,
@@ -264,10 +268,14 @@ def _finish(found: Any, tx: Transaction) -> None:
         .where(file_import.c.id == found.id)
         .values(state=ImportState.POSTED, finished_at=tx.now)
     )
+    asked = tx
     if found.command_id:
         asked = tx.continuing(
             command_id=found.command_id, key=PostImport.contract.key, actor=found.actor or "",
             on_behalf_of=found.on_behalf_of, channel=Channel(found.channel or Channel.SYSTEM),
         )  # fmt: skip
+    if found.suspended:
+        look_again(found.id, asked)
+    if found.command_id:
         counts = {name: getattr(found, name) for name in ("rows", "posted", "seen", "suspended", "refused")}
         asked.complete({"import_id": found.id, **counts})

@@ -26,12 +26,14 @@ from shared.messaging.transaction import Reader
 from shared.web.paging import decode_cursor, page_of
 
 _SHOWN = file_import.c.state.in_((ImportState.CHECKED, ImportState.POSTING, ImportState.POSTED))
+_waiting = sa.select(sa.func.count()).where(suspended.c.import_id == file_import.c.id).scalar_subquery()
+_FILES = sa.select(file_import, _waiting.label("waiting")).where(_SHOWN)
 
 
 def list_imports(query: ListImports, reader: Reader) -> Page[ImportRow]:
     """List imported files, the newest first."""
     last = decode_cursor(query.cursor, str)
-    wanted = sa.select(file_import).where(_SHOWN)
+    wanted = _FILES
     if query.state:
         wanted = wanted.where(file_import.c.state == query.state)
     if last:
@@ -47,7 +49,7 @@ def get_import(query: GetImport, reader: Reader) -> ImportRow:
 
 def import_row_of(import_id: str, session: orm.Session) -> ImportRow:
     """Return a file as its readers see it; raises NotFound."""
-    found = session.execute(sa.select(file_import).where(_SHOWN, file_import.c.id == import_id)).one_or_none()
+    found = session.execute(_FILES.where(file_import.c.id == import_id)).one_or_none()
     if found is None:
         raise NotFound("file", "import_id")
     return _import_row(found)
@@ -82,8 +84,8 @@ def _import_row(row: Any) -> ImportRow:
     return ImportRow(
         import_id=row.id, state=ImportState(row.state), layout=row.layout, mended=row.mended, file_name=row.file_name,
         columns=orjson.loads(row.columns), control_account=row.control_account, uploaded_by=row.uploaded_by, uploaded_at=row.uploaded_at, rows=row.rows,
-        refused=row.refused, passed_over=row.passed_over, posted=row.posted, seen=row.seen, suspended=row.suspended,
-        control_totals=row.compared, differing=row.differing,
+        refused=row.refused, passed_over=row.passed_over, posted=row.posted, seen=row.seen, suspended=row.waiting,
+        matched=row.suspended - row.waiting, control_totals=row.compared, differing=row.differing,
         differences=[ControlTotalDifference(**each) for each in orjson.loads(row.differences)],
         command_id=row.command_id, finished_at=row.finished_at,
     )  # fmt: skip

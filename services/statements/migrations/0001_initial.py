@@ -315,6 +315,7 @@ def upgrade() -> None:
         sa.Column("import_id", sa.String(length=30), nullable=False),
         sa.Column("line", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.Column("account_id", sa.String(length=30), nullable=True),
         sa.Column("number_hash", sa.String(length=64), nullable=True),
         sa.Column("last_four", sa.String(length=4), nullable=True),
         sa.Column("employee_id", sa.String(length=10), nullable=True),
@@ -323,7 +324,72 @@ def upgrade() -> None:
         sa.Column("control_account", sa.String(length=15), nullable=True),
         sa.PrimaryKeyConstraint("posting_id"),
     )
-    op.create_index(op.f("ix_suspended_number_hash"), "suspended", ["number_hash"], unique=False)
+    op.create_index("suspended_of_import", "suspended", ["import_id", "posting_id"], unique=False)
+    op.create_index(
+        "suspended_by_account_id",
+        "suspended",
+        ["account_id", "posting_id"],
+        unique=False,
+        postgresql_where=sa.text("account_id is not null"),
+        sqlite_where=sa.text("account_id is not null"),
+    )
+    op.create_index(
+        "suspended_by_control_account",
+        "suspended",
+        ["control_account", "posting_id"],
+        unique=False,
+        postgresql_where=sa.text("control_account is not null"),
+        sqlite_where=sa.text("control_account is not null"),
+    )
+    op.create_index(
+        "suspended_by_cost_centre",
+        "suspended",
+        ["cost_centre", "posting_id"],
+        unique=False,
+        postgresql_where=sa.text("cost_centre is not null"),
+        sqlite_where=sa.text("cost_centre is not null"),
+    )
+    op.create_index(
+        "suspended_by_employee_id",
+        "suspended",
+        ["employee_id", "posting_id"],
+        unique=False,
+        postgresql_where=sa.text("employee_id is not null"),
+        sqlite_where=sa.text("employee_id is not null"),
+    )
+    op.create_index(
+        "suspended_by_last_four",
+        "suspended",
+        ["last_four", "posting_id"],
+        unique=False,
+        postgresql_where=sa.text("last_four is not null"),
+        sqlite_where=sa.text("last_four is not null"),
+    )
+    op.create_index(
+        "suspended_by_number_hash",
+        "suspended",
+        ["number_hash", "posting_id"],
+        unique=False,
+        postgresql_where=sa.text("number_hash is not null"),
+        sqlite_where=sa.text("number_hash is not null"),
+    )
+    op.create_index(
+        "suspended_by_universal_number",
+        "suspended",
+        ["universal_number", "posting_id"],
+        unique=False,
+        postgresql_where=sa.text("universal_number is not null"),
+        sqlite_where=sa.text("universal_number is not null"),
+    )
+    op.create_table(
+        "suspense_due",
+        sa.Column("id", sa.String(length=30), nullable=False),
+        sa.Column("subject", sa.String(length=30), nullable=False),
+        sa.Column("through", sa.String(length=30), nullable=False),
+        sa.Column("because", sa.String(length=100), nullable=False),
+        sa.Column("command_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
     op.create_table(
         "change",
         sa.Column("subject", sa.String(length=30), nullable=False),

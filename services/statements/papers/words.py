@@ -4,13 +4,13 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import NumberPattern, format_currency, format_decimal, parse_pattern
 
 from shared.contracts.types import Language
 from shared.money import exponent_of, in_major_units
@@ -32,7 +32,7 @@ class Words:
 
     def short_day(self, day: date) -> str:
         """Return a day in figures, with all of its year."""
-        return format_date(day, _IN_FIGURES[self.locale.language], locale=self.locale)
+        return _in_figures(day, self.locale)
 
     def money(self, minor_units: int, currency: str) -> str:
         """Return an amount with the sign or the name of its currency."""
@@ -40,9 +40,9 @@ class Words:
 
     def figure(self, minor_units: int, currency: str) -> str:
         """Return an amount without its currency, with all of its decimals."""
-        decimals = "0" * exponent_of(currency)
-        pattern = f"#,##0.{decimals}" if decimals else "#,##0"
-        return format_decimal(in_major_units(minor_units, currency), pattern, locale=self.locale)
+        pattern = _with_decimals(exponent_of(currency))
+        figure: str = pattern.apply(in_major_units(minor_units, currency), self.locale)
+        return figure
 
     def country(self, code: str) -> str:
         """Return the name of a country, or its code where the language has none."""
@@ -55,6 +55,16 @@ class Words:
 
 # Two-digit years are read as another century, so the short form of each language has all four.
 _IN_FIGURES = {"en": "dd/MM/yyyy", "fr": "dd/MM/yyyy", "es": "dd/MM/yyyy", "de": "dd.MM.yyyy"}
+
+
+@lru_cache(maxsize=4096)
+def _in_figures(day: date, locale: Locale) -> str:
+    return format_date(day, _IN_FIGURES[locale.language], locale=locale)
+
+
+@cache
+def _with_decimals(decimals: int) -> NumberPattern:
+    return parse_pattern(f"#,##0.{'0' * decimals}" if decimals else "#,##0")
 
 
 @cache
