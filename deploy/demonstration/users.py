@@ -100,13 +100,10 @@ def _others(company: Company) -> list[DemonstrationUser]:
 
 
 def _holders() -> list[DemonstrationUser]:
-    """Return the holders of two of the first card accounts, who are named on these."""
-    return [
-        _client(COMPANIES[0], "cardholder", "Niamh Gibson", "cardholder", (number_at(1, 1, 1),), holds=(12,)),
-        _client(
-            COMPANIES[1], "cardholder", "Baptiste Girard", "cardholder", (number_at(2, 1, 3),), holds=(6,)
-        ),
-    ]
+    """Return the holders of two of the first card accounts, each with a statement that is not paid yet."""
+    fiona = (COMPANIES[0], "cardholder", "Fiona O'Brien", "cardholder", (number_at(1, 1, 2),))
+    gisela = (COMPANIES[1], "cardholder", "Gisela Schröder", "cardholder", (number_at(2, 2, 3),))
+    return [_client(*fiona, holds=(15,)), _client(*gisela, holds=(49,))]
 
 
 def _issuers() -> list[DemonstrationUser]:
