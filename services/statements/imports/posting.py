@@ -44,7 +44,7 @@ from shared.messaging.transaction import Transaction
 from shared.service import Transact
 
 POST_IMPORTS = "post-imports"
-BATCH = 10_000
+BATCH = 20_000
 
 
 def post_imports(transact: Transact) -> int:
