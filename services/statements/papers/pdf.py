@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import typst
 
+from services.statements.papers.letters import shown
 from services.statements.papers.words import Words, words_of
 from services.statements.queries.paper import Paper
 from shared.contracts.types import Language
@@ -23,13 +24,12 @@ _AGES = ("current", "past_due_30", "past_due_60", "past_due_90", "past_due_120")
 
 def as_pdf(paper: Paper, addressee: Sequence[str], language: Language, settings: Settings) -> bytes:
     """Return the PDF; ``addressee`` are the lines of the address that it goes to."""
-    facts = orjson.dumps(_facts(paper, addressee, language, settings)).decode()
-    with (
-        _one_at_a_time
-    ):  # the compiler keeps what it read and set before, and is not for several threads at once
+    facts = _facts(paper, addressee, language, settings)
+    # The compiler keeps what it read and set before, and is not for several threads at once.
+    with _one_at_a_time:
         made = _compiler().compile(
             format="pdf",
-            sys_inputs={"paper": facts},
+            sys_inputs={"paper": orjson.dumps(shown(facts)).decode()},
             pdf_standards=["ua-1"],
             timestamp=_noon_of(paper.made.closed_on),
         )

@@ -111,6 +111,25 @@ def test_printed_later_it_is_the_same(programme: Programme, account: str) -> Non
     assert "60 to 89 days" in text_of(printed(programme, paper(programme, account)))
 
 
+def test_letters_that_the_typeface_has_not_stand_as_question_marks(programme: Programme) -> None:
+    """A merchant may write as it likes, in any alphabet; the files beside the paper have it in full."""
+    account = programme.open()
+    merchants = {
+        "東京タワー Nº 7": "????? Nº 7",
+        "한국관": "???",
+        "🍣 Łódź": "? Łódź",
+        "Ресторан": "Ресторан",
+        "Ψαράς": "Ψαράς",
+    }
+    for merchant in merchants:
+        programme.spend(account, 100, merchant=merchant)
+    programme.go_to(CLOSING)
+    found = paper(programme, account)
+    text = text_of(printed(programme, found))
+    assert [shown for shown in merchants.values() if shown not in text] == []
+    assert [merchant for merchant in merchants if merchant not in as_csv(found).decode()] == []
+
+
 def test_many_lines_take_many_pages(programme: Programme) -> None:
     account = programme.open()
     for number in range(60):
