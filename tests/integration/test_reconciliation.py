@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -83,12 +84,11 @@ def test_a_second_person_approves_an_export_where_the_company_wants_that(
     asker = Portal(installation.url, installation.user(ADMINISTRATOR, COMPANY))
     done_or_none(administrator.send(f"/companies/{company}/settings", {"approvals": [EXPORT]}, wait=10))
     try:
-        asked = asker.send("/exports", wanted(account)).json()
-        number = asked["tracking_number"]
-        eventually(
-            lambda: asker.get(f"/tracking/{number}")["status"] == "awaiting_approval",
-            describe="the export waits for approval",
-        )
+        answer = asker.send("/exports", wanted(account))
+        assert answer.status_code == 202, answer.text
+        asked = answer.json()
+        waiting = partial(awaiting_approval, asker, asked["command_id"])
+        number = eventually(waiting, describe="the export waits for approval")
         assert account_exports(asker, asked["command_id"]) == []
         done_or_none(administrator.send(f"/tracking/{number}/approve", wait=10))
         assert asker.settled(asked["command_id"])["status"] == "completed"
@@ -96,6 +96,12 @@ def test_a_second_person_approves_an_export_where_the_company_wants_that(
         assert made["state"] == "ready"
     finally:
         done_or_none(administrator.send(f"/companies/{company}/settings", {"approvals": []}, wait=10))
+
+
+def awaiting_approval(portal: Portal, command_id: str) -> Any:
+    """Return the tracking number of a request that waits for approval; None while it does not."""
+    request = portal.get(f"/tracking/{command_id}")
+    return request["tracking_number"] if request["status"] == "awaiting_approval" else None
 
 
 def active_account(portal: Portal) -> Any:

@@ -72,9 +72,9 @@ def test_nobody_is_told_what_is_taken_back_before(programme: Programme) -> None:
 
 def told_of(programme: Programme) -> list[tuple[str, bool, Language]]:
     """Return who was told, a minute on, of the end of paper since the last time, by whose choice, in which language."""
-    before = len(programme.events(PaperStatementsEnded))
     programme.pass_by(minutes=1)
-    told = programme.events(PaperStatementsEnded)[before:]
+    told = programme.events(PaperStatementsEnded)
+    programme.said.clear()
     return [(event.account_id, event.by_holder, event.language) for event in told]
 
 
