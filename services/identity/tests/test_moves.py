@@ -8,52 +8,23 @@ import sqlalchemy as sa
 
 from services.identity.entitlements import places_of
 from services.identity.model import ControlAccount, Delegation, Grant
-from services.identity.tests.conftest import ANNA, COMPANY, MASTER, Identity
+from services.identity.tests.conftest import COMPANY, MASTER, Identity
+from services.identity.tests.structure import (
+    FOREIGN,
+    NORTH,
+    OTHER,
+    SALES,
+    SOUTH,
+    hear,
+    hear_of_two_companies,
+    moved,
+    opened,
+)
 from shared.actor import Actor, Party
-from shared.contracts.base import Message
 from shared.contracts.identity import DelegationEnded, EntitlementsChanged
-from shared.contracts.structure import ControlAccountMoved, ControlAccountOpened, Level
-from shared.ids import new_id, new_message_id
-from shared.messaging.bus import Delivery
-from shared.messaging.envelope import Envelope, encode
+from shared.contracts.structure import ControlAccountMoved
+from shared.ids import new_id
 from shared.testing.eventually import eventually
-
-NORTH, SOUTH = ANNA["control_accounts"]
-SALES, LEGAL, OTHER, FOREIGN = "100000000000011", "100000000000021", "200000000000000", "200000000000001"
-
-
-def opened(number: str, parent: str | None, level: Level = Level.BASIC) -> ControlAccountOpened:
-    return ControlAccountOpened(number=number, parent=parent, level=level)
-
-
-def moved(number: str, to: str, version: int = 2) -> ControlAccountMoved:
-    level = Level.BASIC if number == SALES else Level.INTERMEDIATE
-    return ControlAccountMoved(
-        number=number,
-        parent=to,
-        former_parent=MASTER,
-        level=level,
-        company_name="?",
-        company_number="?",
-        version=version,
-    )
-
-
-def hear(identity: Identity, *events: Message) -> None:
-    """Hear events of accounts, one after the other."""
-    for event in events:
-        id_ = new_message_id()
-        envelope = Envelope(
-            id=id_,
-            key=event.contract.key,
-            source="accounts",
-            time=identity.now,
-            data=event,
-            correlation_id=id_,
-        )
-        identity.worker().process(
-            [Delivery(queue="identity.events", body=encode(envelope), tag=1, message_id=id_)]
-        )
 
 
 def paths(identity: Identity) -> dict[str, str]:
@@ -72,13 +43,7 @@ def rights(identity: Identity, user_id: str) -> set[str]:
 @pytest.fixture
 def structure(identity: Identity) -> Identity:
     """Sales lies below North, Legal below South; another company has one intermediate control account."""
-    hear(
-        identity,
-        opened(SALES, NORTH),
-        opened(LEGAL, SOUTH),
-        opened(OTHER, None, Level.MASTER),
-        opened(FOREIGN, OTHER, Level.INTERMEDIATE),
-    )
+    hear_of_two_companies(identity)
     return identity
 
 

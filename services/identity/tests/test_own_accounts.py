@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 
 from services.identity.rules import MOST_OWN_ACCOUNTS
-from services.identity.tests.conftest import ANNA, COMPANY, GATEWAY, MASTER, PASSWORD, PHRASE, Identity
-from services.identity.tests.test_moves import hear, moved, opened
+from services.identity.tests.conftest import COMPANY, GATEWAY, MASTER, PASSWORD, PHRASE, Identity
+from services.identity.tests.structure import (
+    FOREIGN,
+    LEGAL,
+    NORTH,
+    OTHER,
+    SALES,
+    SOUTH,
+    hear,
+    hear_of_two_companies,
+    moved,
+)
 from shared.actor import EVERYWHERE, Actor, Party
 from shared.contracts.accounts import AccountTransferred
 from shared.contracts.base import Message
@@ -20,14 +30,11 @@ from shared.contracts.identity import (
     UserInvited,
 )
 from shared.contracts.outcomes import OUTCOMES, CommandRejected
-from shared.contracts.structure import Level
 from shared.ids import new_id, new_message_id
 from shared.messaging.bus import Delivery
 from shared.messaging.envelope import Envelope, decode, encode
 from shared.sealing import seal_of
 
-NORTH, SOUTH = ANNA["control_accounts"]
-SALES, LEGAL, OTHER, FOREIGN = "100000000000011", "100000000000021", "200000000000000", "200000000000001"
 ONE, TWO, STRANGE = new_id("acc"), new_id("acc"), new_id("acc")
 PATHS = {ONE: (MASTER, NORTH, SALES), TWO: (MASTER, SOUTH, LEGAL), STRANGE: (OTHER, FOREIGN)}
 HOLDER: dict[str, Any] = {
@@ -46,13 +53,7 @@ def issuer(*numbers: str) -> Actor:
 @pytest.fixture
 def company(identity: Identity) -> Identity:
     """Sales lies below North, Legal below South; another company has a control account too."""
-    hear(
-        identity,
-        opened(SALES, NORTH),
-        opened(LEGAL, SOUTH),
-        opened(OTHER, None, Level.MASTER),
-        opened(FOREIGN, OTHER, Level.INTERMEDIATE),
-    )
+    hear_of_two_companies(identity)
     return identity
 
 

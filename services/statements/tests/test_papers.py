@@ -111,6 +111,22 @@ def test_printed_later_it_is_the_same(programme: Programme, account: str) -> Non
     assert "60 to 89 days" in text_of(printed(programme, paper(programme, account)))
 
 
+def test_a_text_of_several_lines_gets_the_room_for_them(programme: Programme) -> None:
+    """Rows whose text fits have a height that is known beforehand; one too low would have lines on top of each other."""
+    accounts = []
+    for merchant in (
+        "Shop",
+        "A shop whose name goes on and on, and on, until it needs a second line and a third",
+    ):
+        account = programme.open()
+        for amount in range(60):
+            programme.spend(account, 100 + amount, merchant=merchant)
+        accounts.append(account)
+    programme.go_to(CLOSING)
+    short, long = (len(printed(programme, paper(programme, account)).pages) for account in accounts)
+    assert long > short
+
+
 def test_letters_that_the_typeface_has_not_stand_as_question_marks(programme: Programme) -> None:
     """A merchant may write as it likes, in any alphabet; the files beside the paper have it in full."""
     account = programme.open()

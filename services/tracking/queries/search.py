@@ -241,10 +241,9 @@ def _statuses(shape: Shape, *, together: bool = False) -> list[Condition]:
         return at_status(shape.status)
     if not shape.overdue:
         return []
-    waiting = [each for one in MAY_BE_OVERDUE for each in at_status(one)]
     if together:
-        waiting = at_any_of(MAY_BE_OVERDUE, of_few=True)
-    return [sa.and_(each, DUE) for each in waiting]
+        return [sa.and_(each, DUE) for each in at_any_of(MAY_BE_OVERDUE, of_few=True)]
+    return [sa.and_(each, DUE) for status in MAY_BE_OVERDUE for each in at_status(status)]
 
 
 def _asked_by_ways(shape: Shape) -> frozenset[str]:
